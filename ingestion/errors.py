@@ -1,0 +1,17 @@
+"""The two ways a person can be told that something is wrong with what they supplied.
+
+Belongs here: errors whose text is shown as is, in one line, to whoever can act on it.
+Does not belong here: defects of the program; those keep their traceback.
+"""
+
+
+class UserError(Exception):
+    """Wrong usage or configuration. The text says what was found and what to change."""
+
+
+class FileRejected(UserError):
+    """A file that cannot be trusted as a whole. The text never holds a value from the file."""
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(message)
+        self.rule = rule

@@ -1,0 +1,252 @@
+"""Mappings: which column of which file becomes which column of which input table.
+
+Belongs here: the form of a mapping file, shipped and home mappings put together, recognising a
+file. A mapping decides only what one row of one file decides.
+Does not belong here: reading cells, anything that needs a second row, another file or time.
+"""
+
+import fnmatch
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ingestion.errors import UserError
+from ingestion.home import Company, Home, Strict, read_yaml, validated
+from ingestion.tables import TABLES
+
+SHIPPED = Path(__file__).parent / "sources"
+Format = Literal["csv", "xlsx", "jsonl", "parquet"]
+
+
+class Dialect(Strict):
+    """How text is written in a file. Nothing is guessed from the content.
+
+    `dates` are strptime formats, or `iso` (any ISO 8601 form), or `excel_serial`. `zone` is
+    `company`, `UTC` or an IANA name, for times without an offset.
+    """
+
+    encoding: Literal["utf-8", "utf-16", "cp1252", "latin-1"] = "utf-8"
+    separator: str = Field(",", min_length=1, max_length=1)
+    decimal: Literal[".", ","] = "."
+    thousands: str = Field("", max_length=1)
+    dates: tuple[str, ...] = ("iso",)
+    zone: str = "company"
+    nulls: tuple[str, ...] = ()
+    sheet: str | None = None
+
+
+class Cell(Strict):
+    """Where one column's value comes from; written as a plain header for the common case.
+
+    One of: `from` (the first of these headers that the file has), `join` (several cells put
+    together with a space), `constant`, `captured` (a named group of the unpivoted header),
+    `unpivoted` (the unpivoted cell itself). `default` fills an empty cell; `company_currency` as a
+    default takes it from the company file. `values` maps text to text, whatever its case, `*`
+    being any other; null means unknown. `first_of` keeps the first of a list with that separator.
+    """
+
+    headers: tuple[str, ...] = Field((), alias="from")
+    join: tuple[str, ...] = ()
+    constant: str | None = None
+    captured: str | None = None
+    unpivoted: bool = False
+    default: str | None = None
+    values: Mapping[str, str | None] = {}
+    first_of: str | None = None
+    dates: tuple[str, ...] | None = None
+    unit: Literal["ms", "percent"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_header(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return {"from": (value,)}
+        if isinstance(value, dict) and isinstance(value.get("from"), str):
+            return {**value, "from": (value["from"],)}
+        return value
+
+    @model_validator(mode="after")
+    def _has_one_origin(self) -> "Cell":
+        origins = [
+            self.headers,
+            self.join,
+            self.constant is not None,
+            self.captured,
+            self.unpivoted,
+        ]
+        if sum(map(bool, origins)) != 1:
+            raise ValueError("needs exactly one of from, join, constant, captured, unpivoted")
+        return self
+
+
+class TableMapping(Strict):
+    """How rows of a file become rows of one input table.
+
+    `unpivot` is a regular expression for headers: each matching column of each row makes a row of
+    its own if its cell is filled.
+    """
+
+    columns: Mapping[str, Cell]
+    unpivot: str | None = None
+
+    @field_validator("unpivot")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"is not a regular expression: {error}") from error
+        return pattern
+
+
+class KnownAt(Strict):
+    """When the export knew what it says: a pattern in its name, a fixed day, or a column."""
+
+    file_name: str | None = None
+    constant: date | None = None
+    column: Cell | None = None
+
+
+class FileMapping(Strict):
+    """One kind of file a system exports.
+
+    A file is recognised by having all `headers` (each a header, a /pattern/ or a list of
+    alternatives); its name (`names`, shell patterns) decides where several mappings fit, and tells
+    a file of this kind that lacks a header from a strange one.
+    """
+
+    doc: str
+    formats: tuple[Format, ...] = ("csv", "xlsx")
+    names: tuple[str, ...] = ()
+    headers: tuple[tuple[str, ...], ...]
+    dialect: Dialect = Dialect()
+    known_at: KnownAt = KnownAt()
+    tables: Mapping[str, TableMapping]
+
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _alternatives(cls, headers: Any) -> Any:
+        return tuple((h,) if isinstance(h, str) else tuple(h) for h in headers or ())
+
+    @model_validator(mode="after")
+    def _names_declared_columns(self) -> "FileMapping":
+        for name, table in self.tables.items():
+            if name not in TABLES:
+                raise ValueError(f"{name} is not an input table; there are {', '.join(TABLES)}")
+            known = TABLES[name].by_name
+            for column in table.columns:
+                if column not in known:
+                    raise ValueError(f"{name} has no column {column}; it has {', '.join(known)}")
+            missing = [c.name for c in known.values() if c.required and c.name not in table.columns]
+            if missing:
+                raise ValueError(f"{name} needs {', '.join(missing)}")
+        return self
+
+
+class SystemMapping(Strict):
+    """All that is known of one CRM or sheet. `system` prefixes its ids."""
+
+    system: str = Field(pattern="^[a-z][a-z0-9_]*$")
+    doc: str
+    files: Mapping[str, FileMapping]
+    stages: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file mapping in force, with all that decides how it lands a file."""
+
+    system: str
+    name: str
+    mapping: FileMapping
+    company: Company
+
+    @property
+    def label(self) -> str:
+        return f"{self.system}/{self.name}"
+
+    @cached_property
+    def hash(self) -> str:
+        """Changes when anything changes that could change what this entry lands."""
+        content = [
+            self.system,
+            self.mapping.model_dump(mode="json", exclude={"doc", "names"}),
+            self.company.zone,
+            self.company.currency,
+            self.company.country,
+            {name: TABLES[name].version for name in self.mapping.tables},
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def matches_name(self, name: str) -> bool:
+        return any(fnmatch.fnmatch(name.lower(), pattern.lower()) for pattern in self.mapping.names)
+
+    def missing_headers(self, headers: list[str]) -> list[str]:
+        """The headers this mapping needs and the file lacks, by their first alternative."""
+        return [
+            alternatives[0]
+            for alternatives in self.mapping.headers
+            if not any(_has(headers, wanted) for wanted in alternatives)
+        ]
+
+
+@dataclass(frozen=True)
+class Mappings:
+    """Every file mapping in force in a home, and the stages the mappings declare."""
+
+    entries: dict[str, Entry]
+    stages: dict[str, tuple[Mapping[str, Any], ...]]
+
+    @classmethod
+    def of(cls, home: Home, company: Company) -> "Mappings":
+        """Shipped mappings with the home's own laid over them, key by key.
+
+        A home mapping with a shipped one's file name changes that one; any other adds a system.
+        Raises UserError naming the mapping file and the fault.
+        """
+        entries: dict[str, Entry] = {}
+        stages: dict[str, tuple[Mapping[str, Any], ...]] = {}
+        origins: dict[str, str] = {}
+        shipped = {path.name: path for path in sorted(SHIPPED.glob("*.yml"))}
+        own = {path.name: path for path in sorted(home.mappings.glob("*.yml"))}
+        for name in sorted({*shipped, *own}):
+            content: dict[str, Any] = {}
+            for path in filter(None, (shipped.get(name), own.get(name))):
+                content = laid_over(content, read_yaml(path))
+            mapping = validated(f"mappings/{name}", content, SystemMapping)
+            if mapping.system in origins:
+                raise UserError(
+                    f"mappings/{name}: system {mapping.system} is {origins[mapping.system]}'s; "
+                    "use that file name or another system"
+                )
+            origins[mapping.system] = name
+            stages[mapping.system] = mapping.stages
+            for key, file in mapping.files.items():
+                entry = Entry(mapping.system, key, file, company)
+                entries[entry.label] = entry
+        return cls(entries, stages)
+
+
+def _has(headers: list[str], wanted: str) -> bool:
+    if len(wanted) > 2 and wanted[0] == wanted[-1] == "/":
+        return any(re.fullmatch(wanted[1:-1], header) for header in headers)
+    return wanted in headers
+
+
+def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`: mappings merge key by key, anything else is replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = laid_over(old, value) if both else value  # type: ignore[arg-type]
+    return merged

@@ -1,0 +1,469 @@
+"""The one declaration of every input table.
+
+Belongs here: tables, columns, types, keys, privacy class, documentation. Casts, Parquet schemas,
+reject rules, dbt sources and Dagster column metadata are derived from it.
+Does not belong here: where a column comes from in some CRM (that is a mapping).
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import yaml
+
+
+class Privacy(StrEnum):
+    """What a column may reveal about a natural person. Every column has one."""
+
+    NONE = "none"  # configuration and company figures
+    PSEUDONYM = "pseudonym"  # a key that another table or the CRM can resolve to a person
+    PERSON = "person"  # names an employee
+    FREE_TEXT = "free_text"  # typed by people, may hold anything
+
+
+class Kind(StrEnum):
+    """How a cell is read. `SQL_TYPES` gives the landed type."""
+
+    ID = "id"
+    TEXT = "text"
+    INTEGER = "integer"
+    MONEY = "money"
+    RATE = "rate"
+    FRACTION = "fraction"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    CURRENCY = "currency"
+    EMAIL_HASH = "email_hash"
+    PHONE_HASH = "phone_hash"
+    CHANGE_VALUE = "change_value"
+
+
+SQL_TYPES = {
+    Kind.ID: "VARCHAR",
+    Kind.TEXT: "VARCHAR",
+    Kind.INTEGER: "BIGINT",
+    Kind.MONEY: "DECIMAL(18,2)",
+    Kind.RATE: "DECIMAL(18,8)",
+    Kind.FRACTION: "DOUBLE",
+    Kind.BOOLEAN: "BOOLEAN",
+    Kind.DATE: "DATE",
+    Kind.TIMESTAMP: "TIMESTAMP",
+    Kind.CURRENCY: "VARCHAR",
+    Kind.EMAIL_HASH: "VARCHAR",
+    Kind.PHONE_HASH: "VARCHAR",
+    Kind.CHANGE_VALUE: "VARCHAR",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of an input table.
+
+    `minimum` is the smallest value a number may have; `choices` the only values a text may have.
+    """
+
+    name: str
+    kind: Kind
+    privacy: Privacy
+    doc: str
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    minimum: int | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.privacy, Privacy):
+            raise TypeError(f"column {self.name}: privacy class missing")
+        if not self.doc:
+            raise TypeError(f"column {self.name}: doc missing")
+
+    @property
+    def sql_type(self) -> str:
+        return SQL_TYPES[self.kind]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One input table. `grain` says what one row is, `key` which columns tell rows apart."""
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    by_name: dict[str, Column] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_name", {c.name: c for c in self.columns})
+        for name in self.key:
+            self.by_name[name]
+
+    @property
+    def schema(self) -> dict[str, str]:
+        """Landed column name to SQL type, the landing columns last."""
+        return {c.name: c.sql_type for c in (*self.columns, *LANDING_COLUMNS)}
+
+    @property
+    def version(self) -> str:
+        """Changes when anything that decides the landed content changes; docs do not."""
+        shape = [
+            (c.name, c.kind, c.required, c.choices, c.minimum)
+            for c in (*self.columns, *LANDING_COLUMNS)
+        ]
+        return hashlib.sha256(json.dumps([self.name, shape]).encode()).hexdigest()[:12]
+
+
+NONE, PSEUDONYM, PERSON, FREE_TEXT = Privacy
+ID, TEXT = Kind.ID, Kind.TEXT
+
+LANDING_COLUMNS = (
+    Column("load_id", TEXT, NONE, "The load this row came with: file bytes, mapping, declaration."),
+    Column("record_number", Kind.INTEGER, NONE, "Record in the file, the header not counted."),
+    Column("known_at", Kind.TIMESTAMP, NONE, "When the export knew this (UTC)."),
+)
+
+FIDELITY = ("event_log", "latest_per_stage", "snapshot_diff", "created_closed")
+
+TABLES = {
+    table.name: table
+    for table in (
+        Table(
+            "deals",
+            "one deal in one export",
+            ("deal_id",),
+            (
+                Column("deal_id", ID, NONE, "The deal.", required=True),
+                Column("lead_id", ID, PSEUDONYM, "The lead it grew out of."),
+                Column("account_id", ID, NONE, "The company it is with."),
+                Column("seller_id", ID, PSEUDONYM, "The owner, by id or by name."),
+                Column("pipeline_id", ID, NONE, "The pipeline it stands in."),
+                Column("stage_id", ID, NONE, "The stage it stands in."),
+                Column(
+                    "status",
+                    TEXT,
+                    NONE,
+                    "Open, won or lost, where the CRM keeps that apart from the stage.",
+                    choices=("open", "won", "lost"),
+                ),
+                Column("amount", Kind.MONEY, NONE, "Value in `currency`.", minimum=0),
+                Column("currency", Kind.CURRENCY, NONE, "ISO 4217 code of `amount`."),
+                Column("source", TEXT, NONE, "Where the deal came from."),
+                Column("business_area", TEXT, NONE, "The part of the company that sells it."),
+                Column("segment", TEXT, NONE, "Market segment of the deal."),
+                Column("product", TEXT, NONE, "Main product."),
+                Column(
+                    "deal_type",
+                    TEXT,
+                    NONE,
+                    "New business, renewal or expansion.",
+                    choices=("new", "renewal", "expansion"),
+                ),
+                Column("partner_id", ID, NONE, "The partner it is sold through."),
+                Column("created_at", Kind.TIMESTAMP, NONE, "When the deal was created."),
+                Column("expected_close_on", Kind.DATE, NONE, "The close date the seller expects."),
+                Column("closed_at", Kind.TIMESTAMP, NONE, "When it was won or lost."),
+                Column("next_step_on", Kind.DATE, NONE, "Date of the next planned activity."),
+                Column("lost_reason", TEXT, FREE_TEXT, "Why it was lost, as typed."),
+                Column("probability", Kind.FRACTION, NONE, "The CRM's own win probability, 0–1."),
+            ),
+        ),
+        Table(
+            "deal_changes",
+            "one change of one field of one deal",
+            ("deal_id", "field", "occurred_at", "new_value"),
+            (
+                Column("deal_id", ID, NONE, "The deal.", required=True),
+                Column(
+                    "field",
+                    TEXT,
+                    NONE,
+                    "The field of `deals` that changed; other fields keep the CRM's name.",
+                    required=True,
+                ),
+                Column("old_value", Kind.CHANGE_VALUE, FREE_TEXT, "Value before, written as text."),
+                Column("new_value", Kind.CHANGE_VALUE, FREE_TEXT, "Value after, written as text."),
+                Column(
+                    "occurred_at", Kind.TIMESTAMP, NONE, "When the change happened.", required=True
+                ),
+                Column("recorded_at", Kind.TIMESTAMP, NONE, "When the CRM wrote it down."),
+                Column("sequence", Kind.INTEGER, NONE, "The CRM's own order of changes."),
+                Column("changed_by", ID, PSEUDONYM, "The user who changed it."),
+                Column(
+                    "change_source",
+                    TEXT,
+                    NONE,
+                    "How it was changed.",
+                    choices=("ui", "import", "bulk", "workflow", "api"),
+                ),
+                Column(
+                    "fidelity",
+                    TEXT,
+                    NONE,
+                    "Whether the file holds every change or only the latest one per stage.",
+                    required=True,
+                    choices=FIDELITY,
+                ),
+            ),
+        ),
+        Table(
+            "deal_credits",
+            "one seller's share of one deal",
+            ("deal_id", "seller_id"),
+            (
+                Column("deal_id", ID, NONE, "The deal.", required=True),
+                Column("seller_id", ID, PSEUDONYM, "The seller credited.", required=True),
+                Column("share", Kind.FRACTION, NONE, "Share of the credit, 0–1.", required=True),
+            ),
+        ),
+        Table(
+            "leads",
+            "one lead in one export",
+            ("lead_id",),
+            (
+                Column("lead_id", ID, PSEUDONYM, "The lead.", required=True),
+                Column("pipeline_id", ID, NONE, "The pipeline its stages belong to."),
+                Column("stage_id", ID, NONE, "The stage it stands in."),
+                Column("source", TEXT, NONE, "Where the lead came from."),
+                Column("campaign", TEXT, NONE, "The campaign that brought it."),
+                Column("seller_id", ID, PSEUDONYM, "The owner, by id or by name."),
+                Column("status", TEXT, NONE, "Status as the CRM words it."),
+                Column("created_at", Kind.TIMESTAMP, NONE, "When the lead was created."),
+                Column("converted_at", Kind.TIMESTAMP, NONE, "When it became a deal."),
+                Column("converted_deal_id", ID, NONE, "The deal it became."),
+                Column("segment", TEXT, NONE, "Market segment of the lead."),
+            ),
+        ),
+        Table(
+            "activities",
+            "one activity",
+            ("activity_id",),
+            (
+                Column("activity_id", ID, NONE, "The activity.", required=True),
+                Column(
+                    "type",
+                    TEXT,
+                    NONE,
+                    "What was done.",
+                    required=True,
+                    choices=("call", "meeting", "email", "message", "task", "note"),
+                ),
+                Column("occurred_at", Kind.TIMESTAMP, NONE, "When it took place.", required=True),
+                Column("seller_id", ID, PSEUDONYM, "Who did it, by id or by name."),
+                Column("deal_id", ID, NONE, "The deal it was about."),
+                Column("lead_id", ID, PSEUDONYM, "The lead it was about."),
+                Column("contact_id", ID, PSEUDONYM, "The person it was with."),
+                Column("account_id", ID, NONE, "The company it was with."),
+                Column(
+                    "direction",
+                    TEXT,
+                    NONE,
+                    "Who started it.",
+                    choices=("outbound", "inbound"),
+                ),
+                Column("outcome", TEXT, NONE, "How it went, e.g. connected, no_answer, held."),
+                Column("duration_s", Kind.INTEGER, NONE, "Length in whole seconds.", minimum=0),
+                Column("campaign_id", ID, NONE, "The campaign it belongs to."),
+                Column("message_variant", TEXT, NONE, "Which wording was used."),
+                Column("sender_id", ID, PSEUDONYM, "Who signed the message."),
+                Column(
+                    "reminder_no", Kind.INTEGER, NONE, "0 for the first, then 1, 2, …", minimum=0
+                ),
+            ),
+        ),
+        Table(
+            "sellers",
+            "one seller in one period of validity",
+            ("seller_id", "valid_from"),
+            (
+                Column("seller_id", ID, PSEUDONYM, "The seller.", required=True),
+                Column("name", TEXT, PERSON, "Name, as deals may refer to it."),
+                Column("email_hash", Kind.EMAIL_HASH, PSEUDONYM, "Keyed hash of the mail address."),
+                Column("team", TEXT, NONE, "Team or office."),
+                Column("manager", TEXT, PERSON, "Name of the manager."),
+                Column("is_active", Kind.BOOLEAN, NONE, "Still sells."),
+                Column("valid_from", Kind.DATE, NONE, "First day this row holds."),
+                Column("valid_to", Kind.DATE, NONE, "Last day this row holds."),
+            ),
+        ),
+        Table(
+            "accounts",
+            "one company that buys",
+            ("account_id",),
+            (
+                Column("account_id", ID, NONE, "The company.", required=True),
+                Column("segment", TEXT, NONE, "Market segment."),
+                Column("industry", TEXT, NONE, "Industry."),
+                Column("country", TEXT, NONE, "Country."),
+                Column("employees", Kind.INTEGER, NONE, "Number of employees.", minimum=0),
+                Column("parent_account_id", ID, NONE, "The group it belongs to."),
+            ),
+        ),
+        Table(
+            "contacts",
+            "one person at an account, known only by keyed hashes",
+            ("contact_id",),
+            (
+                Column("contact_id", ID, PSEUDONYM, "The person.", required=True),
+                Column("account_id", ID, NONE, "The company they work for."),
+                Column("email_hash", Kind.EMAIL_HASH, PSEUDONYM, "Keyed hash of the mail address."),
+                Column("phone_hash", Kind.PHONE_HASH, PSEUDONYM, "Keyed hash of the phone number."),
+                Column("role", TEXT, NONE, "Role in the purchase."),
+            ),
+        ),
+        Table(
+            "stages",
+            "one stage of one pipeline in one period of validity",
+            ("pipeline_id", "stage_id", "valid_from"),
+            (
+                Column("pipeline_id", ID, NONE, "The pipeline.", required=True),
+                Column("stage_id", ID, NONE, "The stage.", required=True),
+                Column("label", TEXT, NONE, "What people call it."),
+                Column("position", Kind.INTEGER, NONE, "Order in the pipeline.", required=True),
+                Column(
+                    "kind",
+                    TEXT,
+                    NONE,
+                    "Whether a deal here is open, won or lost.",
+                    required=True,
+                    choices=("open", "won", "lost"),
+                ),
+                Column("role", TEXT, NONE, "Part of the journey: lead, prospect, quote, …"),
+                Column("probability", Kind.FRACTION, NONE, "The CRM's probability, 0–1."),
+                Column("valid_from", Kind.DATE, NONE, "First day this row holds."),
+                Column("valid_to", Kind.DATE, NONE, "Last day this row holds."),
+            ),
+        ),
+        Table(
+            "goals",
+            "one revenue target for one period and scope",
+            ("scope", "scope_id", "period_start_on"),
+            (
+                Column(
+                    "scope",
+                    TEXT,
+                    NONE,
+                    "Whose goal.",
+                    required=True,
+                    choices=("company", "segment", "seller"),
+                ),
+                Column(
+                    "scope_id", TEXT, PSEUDONYM, "Which segment or seller; empty for the company."
+                ),
+                Column("period_start_on", Kind.DATE, NONE, "First day.", required=True),
+                Column("period_end_on", Kind.DATE, NONE, "Last day.", required=True),
+                Column("amount", Kind.MONEY, NONE, "Revenue to win.", required=True, minimum=0),
+                Column(
+                    "currency", Kind.CURRENCY, NONE, "ISO 4217 code of `amount`.", required=True
+                ),
+            ),
+        ),
+        Table(
+            "experiments",
+            "one experiment",
+            ("experiment_id",),
+            (
+                Column("experiment_id", ID, NONE, "The experiment.", required=True),
+                Column("hypothesis", TEXT, FREE_TEXT, "What is expected to happen, and why."),
+                Column("variants", TEXT, NONE, "Variants and shares, as JSON."),
+                Column(
+                    "unit",
+                    TEXT,
+                    NONE,
+                    "What is assigned.",
+                    choices=("account", "contact", "lead", "deal", "seller"),
+                ),
+                Column("primary_outcome", TEXT, NONE, "The outcome fixed before the start."),
+                Column("window_days", Kind.INTEGER, NONE, "Follow-up per unit in days.", minimum=1),
+                Column("start_on", Kind.DATE, NONE, "First day of assignment."),
+                Column("end_on", Kind.DATE, NONE, "Last day of assignment."),
+            ),
+        ),
+        Table(
+            "assignments",
+            "one unit of one experiment",
+            ("experiment_id", "unit_id"),
+            (
+                Column("experiment_id", ID, NONE, "The experiment.", required=True),
+                Column("unit_id", ID, PSEUDONYM, "The unit assigned.", required=True),
+                Column("account_id", ID, NONE, "The account the unit belongs to."),
+                Column("variant", TEXT, NONE, "The variant it got.", required=True),
+                Column("assigned_at", Kind.TIMESTAMP, NONE, "When.", required=True),
+            ),
+        ),
+        Table(
+            "actions",
+            "one change in how we work",
+            ("action_on", "scope", "scope_id", "kind"),
+            (
+                Column("action_on", Kind.DATE, NONE, "The day it began.", required=True),
+                Column("scope", TEXT, NONE, "Company, segment, stage or seller.", required=True),
+                Column("scope_id", TEXT, PSEUDONYM, "Which one."),
+                Column("kind", TEXT, NONE, "Activity, message, skill, …", required=True),
+                Column("metric", TEXT, NONE, "The metric it should move."),
+            ),
+        ),
+        Table(
+            "fx_rates",
+            "one currency on one day",
+            ("rate_on", "currency"),
+            (
+                Column("rate_on", Kind.DATE, NONE, "The day.", required=True),
+                Column("currency", Kind.CURRENCY, NONE, "ISO 4217 code.", required=True),
+                Column(
+                    "rate",
+                    Kind.RATE,
+                    NONE,
+                    "Company currency for one unit of `currency`.",
+                    required=True,
+                ),
+            ),
+        ),
+    )
+}
+
+DEAL_IDS = tuple(c.name for c in TABLES["deals"].columns if c.kind is Kind.ID)
+
+
+def dbt_sources() -> str:
+    """The text of `dbt/models/staging/_sources.yml`: every input table and the run's own row."""
+    tables = [
+        {
+            "name": table.name,
+            "description": f"{table.grain.capitalize()}. Key: {', '.join(table.key)}.",
+            "columns": [
+                {
+                    "name": c.name,
+                    "description": c.doc,
+                    "data_type": c.sql_type.lower(),
+                    "config": {"meta": {"privacy": str(c.privacy)}},
+                }
+                for c in (*table.columns, *LANDING_COLUMNS)
+            ],
+        }
+        for table in TABLES.values()
+    ]
+    tables.append(
+        {
+            "name": "run",
+            "description": "One row: what this run calls now, where, and in which currency.",
+            "columns": [
+                {"name": "as_of", "description": "The day the run speaks of.", "data_type": "date"},
+                {
+                    "name": "as_of_at",
+                    "description": "The last second of `as_of` in the company's zone, in UTC.",
+                    "data_type": "timestamp",
+                },
+                {"name": "zone", "description": "IANA time zone.", "data_type": "varchar"},
+                {"name": "currency", "description": "Company currency.", "data_type": "varchar"},
+            ],
+        }
+    )
+    document = {"version": 2, "sources": [{"name": "raw", "tables": tables}]}
+    header = "# Written by `make sources` from ingestion/tables.py. Do not edit.\n"
+    return header + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+
+
+if __name__ == "__main__":
+    target = Path(__file__).parents[1] / "dbt" / "models" / "staging" / "_sources.yml"
+    target.write_text(dbt_sources(), encoding="utf-8")
