@@ -1,0 +1,55 @@
+{#
+    Conversion of the deals that entered a stage, by one dimension. Three marts are this with
+    another column; their definition is written here once.
+#}
+{% macro conversion_counts(dimension) %}
+with
+
+outcomes as (
+    select * from {{ ref('int_conversion_outcomes') }}
+),
+
+counted as (
+    select
+        pipeline_id,
+        stage_id,
+        {{ dimension }},
+        entered_month,
+        horizon_days,
+        definition_id,
+        as_of,
+        count(*) as n_entered,
+        sum(case when is_mature then 1 else 0 end) as n_mature,
+        sum(case when is_mature and is_reached then 1 else 0 end) as n_reached,
+        percentile_cont(0.25) within group (order by days_to_reach) as p25_days_to_reach,
+        percentile_cont(0.5) within group (order by days_to_reach) as median_days_to_reach,
+        percentile_cont(0.75) within group (order by days_to_reach) as p75_days_to_reach
+    from outcomes
+    group by
+        pipeline_id,
+        stage_id,
+        {{ dimension }},
+        entered_month,
+        horizon_days,
+        definition_id,
+        as_of
+)
+
+select
+    pipeline_id,
+    stage_id,
+    {{ dimension }},
+    entered_month,
+    horizon_days,
+    definition_id,
+    cast(n_entered as bigint) as n_entered,
+    cast(n_mature as bigint) as n_mature,
+    cast(n_reached as bigint) as n_reached,
+    {{ rate('n_reached', 'n_mature') }} as reached_rate,
+    {{ rate('n_mature', 'n_entered') }} as maturity_rate,
+    cast(p25_days_to_reach as double) as p25_days_to_reach,
+    cast(median_days_to_reach as double) as median_days_to_reach,
+    cast(p75_days_to_reach as double) as p75_days_to_reach,
+    as_of
+from counted
+{% endmacro %}

@@ -1,0 +1,33 @@
+with
+
+leads as (
+    select * from {{ ref('stg_leads') }}
+),
+
+aliases as (
+    select * from {{ ref('int_seller_aliases') }}
+)
+
+select
+    leads.lead_id,
+    leads.pipeline_id,
+    leads.stage_id,
+    leads.source,
+    leads.campaign,
+    coalesce(aliases.seller_id, leads.seller_id) as seller_id,
+    leads.created_at,
+    leads.converted_at,
+    leads.converted_deal_id,
+    leads.segment,
+    leads.known_at,
+    row_number() over (
+        partition by leads.lead_id
+        order by
+            {{ total_order([
+                'leads.known_at', 'leads.converted_at', 'leads.created_at', 'leads.stage_id',
+                'leads.pipeline_id', 'leads.source', 'leads.campaign', 'leads.seller_id',
+                'leads.converted_deal_id', 'leads.segment', 'leads.status'
+            ]) }}
+    ) = 1 as is_current
+from leads
+left join aliases on leads.seller_id = aliases.alias_id

@@ -1,0 +1,28 @@
+with
+
+sellers as (
+    select * from {{ ref('stg_sellers') }}
+),
+
+latest as (
+    select
+        *,
+        row_number() over (
+            partition by seller_id
+            order by
+                {{ total_order([
+                    'known_at', 'valid_from', 'valid_to', 'name', 'team', 'manager', 'is_active',
+                    'email_hash'
+                ]) }}
+        ) as version_rank
+    from sellers
+)
+
+select
+    seller_id,
+    name,
+    team,
+    manager,
+    is_active
+from latest
+where version_rank = 1

@@ -1,0 +1,23 @@
+with
+
+run as (
+    select as_of_at from {{ ref('stg_run') }}
+),
+
+deal_changes as (
+    select distinct
+        deal_changes.deal_id,
+        deal_changes.field,
+        deal_changes.old_value,
+        deal_changes.new_value,
+        deal_changes.occurred_at,
+        deal_changes.recorded_at,
+        deal_changes.sequence,
+        deal_changes.changed_by,
+        deal_changes.change_source,
+        deal_changes.fidelity
+    from {{ source('raw', 'deal_changes') }} as deal_changes
+    inner join run on deal_changes.known_at <= run.as_of_at
+)
+
+select * from deal_changes
