@@ -1,0 +1,52 @@
+# The commands of the house. Everything is installed into .venv from hash-locked requirements.
+PYTHON ?= python3
+BIN := .venv/bin
+export DO_NOT_TRACK := 1
+export DAGSTER_DISABLE_TELEMETRY := true
+
+.PHONY: help run test dev lint sources lock clean
+
+help:
+	@echo "make run    build the demo company's figures and print the first page"
+	@echo "make test   run the tests"
+	@echo "make dev    open Dagster's UI on the demo home (127.0.0.1:3000)"
+	@echo "make lint   style, types, SQL"
+	@echo "make lock   resolve the dependencies anew (needs uv)"
+
+# Set-up: once, and again when the requirements change.
+.venv/ready: requirements.txt pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else 'Python 3.11 to 3.13 is needed; set PYTHON=python3.12, say')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --disable-pip-version-check --require-hashes --no-deps -r requirements.txt
+	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+demo/inbox: | .venv/ready
+	$(BIN)/mellantid simulate --deals 3000 --seed 7 --out demo
+
+run: .venv/ready demo/inbox
+	$(BIN)/mellantid --home demo run
+
+test: .venv/ready
+	$(BIN)/pytest -n 2
+
+dev: .venv/ready demo/inbox
+	mkdir -p demo/dagster && cp -n dagster.yaml demo/dagster/ || true
+	MELLANTID_HOME=$(CURDIR)/demo DAGSTER_HOME=$(CURDIR)/demo/dagster $(BIN)/dagster dev -h 127.0.0.1
+
+lint: .venv/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/sqlfluff lint dbt --disable-progress-bar
+	$(BIN)/mypy
+
+# dbt's list of input tables, from the one declaration in ingestion/tables.py.
+sources: .venv/ready
+	$(BIN)/python -m ingestion.tables
+
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		pyproject.toml --extra dev -o requirements.txt
+
+clean:
+	rm -rf demo dbt/target
