@@ -152,15 +152,13 @@ def _typed(
     condition: str,
 ) -> str:
     texts, values, rules = ["record_number"], ["*"], []
+    texts.append(f"{_known_at_text(context)} as t_known_at")
     for column in table.columns:
         cell = mapping.columns.get(column.name)
         if cell is None:
-            texts.append(f"cast(null as varchar) as t_{column.name}")
-        else:
-            texts.append(f"{_text(context, cell, cell_column, captured)} as t_{column.name}")
-    texts.append(f"{_known_at_text(context)} as t_known_at")
-    for column in table.columns:
-        cell = mapping.columns.get(column.name) or Cell.model_validate({"constant": ""})
+            values.append(f"cast(null as {column.sql_type}) as v_{column.name}")
+            continue
+        texts.append(f"{_text(context, cell, cell_column, captured)} as t_{column.name}")
         value, broken = _cast(context, column, cell, f"t_{column.name}")
         values.append(f"{value} as v_{column.name}")
         label = _header(context, cell, cell_column) or column.name
@@ -320,7 +318,8 @@ def _by_kind(context: Context, column: Column, cell: Cell, text: str) -> tuple[s
 
 
 def _id(context: Context, text: str) -> tuple[str, Broken]:
-    scientific = rf"regexp_matches({text}, '^\d+([.,]\d+)?[eE]\+?\d+$')"
+    # As Excel writes it, sign and all: Olist has the true id 401013266745e5661589292315434968.
+    scientific = rf"regexp_matches({text}, '^\d([.,]\d+)?[eE]\+\d{{1,3}}$')"
     value = f"{literal(context.entry.system + ':')} || {text}"
     return value, [("id_in_scientific_notation", scientific)]
 
@@ -401,7 +400,9 @@ def _time(context: Context, cell: Cell, text: str, kind: Kind) -> tuple[str, Bro
         in_zone = f"timezone({company_zone}, timezone('UTC', {utc}))"
         value = f"cast(coalesce({local}, {in_zone}) as date)"
     else:
-        gap = f"{local} <> timezone({context.zone}, timezone({context.zone}, {local}))"
+        # A bare date is meant as that day, even where summer time skips its midnight (Brazil).
+        shifted = f"{local} <> timezone({context.zone}, timezone({context.zone}, {local}))"
+        gap = f"{text} like '%:%' and {shifted}"
         broken.append(("local_time_skipped_by_summer_time", gap))
     broken.append(("date_out_of_range", f"not year({value}) between 1990 and 2100"))
     return value, broken
