@@ -353,7 +353,7 @@ def _number_cast(context: Context, column: Column, cell: Cell, text: str) -> tup
     else:
         places = 2 if column.kind is Kind.MONEY else 8
         value = f"try_cast({plain} as {column.sql_type})"
-        decimals = rf"regexp_matches({plain}, '^-?\d+\.\d{{{places}}}\d*[1-9]')"
+        decimals = rf"regexp_matches({plain}, '^-?\d+\.\d{{{places}}}\d*[1-9]\d*$')"
         broken.append(("too_many_decimals", decimals))
         too_large = rf"regexp_matches({plain}, '^-?0*[1-9]\d{{{MONEY_DIGITS - 1},}}(\.|$)')"
         broken.append(("too_large", too_large if places == 2 else f"{value} is null"))
@@ -371,7 +371,7 @@ def _instant(context: Context, cell: Cell, text: str) -> tuple[str, str]:
     for form in cell.dates or context.dialect.dates:
         if form == "excel_serial":
             # Days since 1899-12-30; 20000–80000 are the years 1954–2119.
-            serial = f"try_cast({_plain_number(context, text)} as decimal(18, 9))"
+            serial = f"try_cast({_plain_number(context, text)} as double)"
             seconds = f"to_seconds(cast(round({serial} * 86400) as bigint))"
             local.append(
                 f"case when {serial} between 20000 and 80000 "

@@ -1,0 +1,96 @@
+"""What tests share: homes of their own, the build without Dagster, the whole job in process."""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import pytest
+
+from ingestion.home import Home
+from ingestion.landing import Landing
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+MAPPINGS = Path(__file__).parent / "mappings"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MELLANTID_KEY_FILE", str(tmp_path_factory.mktemp("key") / "hash.key"))
+        yield
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home.at(tmp_path / "home")
+    home.prepare()
+    return home
+
+
+def shared(name: str) -> Path:
+    """A real data set; the test is skipped where the data are not at hand (CI has them)."""
+    if not (SHARED / name).exists():
+        pytest.skip(f"{name} is not beside this checkout")
+    return SHARED / name
+
+
+def set_company(home: Home, **entries: object) -> None:
+    lines = [f"{key}: {value}\n" for key, value in entries.items()]
+    home.company_file.write_text("".join(lines))
+
+
+def build(home: Home, as_of: date) -> Path:
+    """Landing, dbt and handing over, without Dagster. Returns the folder of Parquet marts."""
+    from dagster_project import dbt_build
+    from dagster_project.warehouse import Warehouse
+
+    report = Landing(home).run()
+    assert not report.having("rejected"), report.having("rejected")
+    warehouse = Warehouse(home, as_of)
+    warehouse.begin(report.loads)
+    built = dbt_build.build(warehouse, lambda text: None)
+    assert not built.broken
+    assert not [test for test in built.tests if test.outcome == "failed"]
+    warehouse.hand_over([model.name for model in dbt_build.published_models()])
+    return warehouse.marts
+
+
+def mart(folder: Path, name: str) -> pd.DataFrame:
+    with duckdb.connect() as connection:
+        return connection.execute(f"from read_parquet('{folder / name}.parquet')").df()
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Content hash of every Parquet table in a folder."""
+    from dagster_project.warehouse import content_hash
+
+    with duckdb.connect() as connection:
+        return {
+            path.stem: content_hash(connection, f"read_parquet('{path}')")
+            for path in sorted(folder.glob("*.parquet"))
+        }
+
+
+@pytest.fixture
+def run_job(monkeypatch: pytest.MonkeyPatch) -> Callable[[Home, date], bool]:
+    """The daily job in this process, on a home and day; whether it published."""
+    import dagster as dg
+
+    from dagster_project import definitions
+
+    def run(home: Home, as_of: date) -> bool:
+        home.prepare()
+        monkeypatch.setattr(definitions, "HOME", home)
+        job = definitions.defs.resolve_job_def("daily")
+        with dg.DagsterInstance.ephemeral() as instance:
+            result = job.execute_in_process(
+                instance=instance,
+                partition_key=as_of.isoformat(),
+                raise_on_error=False,
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+        return result.success
+
+    return run

@@ -1,0 +1,279 @@
+"""Landing: exactly once by content, again when a mapping changes, and nothing lost on the way."""
+
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ingestion.errors import UserError
+from ingestion.home import Home
+from ingestion.landing import Landing, Report, is_new, manifests
+
+LONG = """Deal,Stage,Entered at,Owner,Amount
+D1,Lead,2026-01-02,Ann,100
+D1,Won,2026-02-02,Ann,100
+D2,Lead,2026-01-05,Bo,50
+"""
+STAGES = [
+    {"pipeline_id": "default", "stage_id": "Lead", "position": 1, "kind": "open"},
+    {"pipeline_id": "default", "stage_id": "Won", "position": 2, "kind": "won"},
+]
+
+
+@pytest.fixture
+def sheet(home: Home) -> Home:
+    (home.mappings / "sheet.yml").write_text(yaml.safe_dump({"stages": STAGES}))
+    (home.inbox / "deals.csv").write_text(LONG)
+    return home
+
+
+def outcomes(report: Report) -> list[tuple[str, str]]:
+    return [(file.name, file.outcome) for file in report.files]
+
+
+def test_the_same_bytes_again_under_another_name_are_already_landed(sheet: Home) -> None:
+    first = Landing(sheet).run()
+    shutil.copy(sheet.inbox / "deals.csv", sheet.inbox / "renamed.csv")
+    second = Landing(sheet).run()
+    assert outcomes(first) == [("deals.csv", "landed")]
+    assert second.files[1].message == "renamed.csv: already landed as deals.csv"
+    assert outcomes(second)[1] == ("renamed.csv", "already_landed")
+    assert second.loads == first.loads
+
+
+def test_one_changed_byte_is_a_new_load_and_the_old_one_stays(sheet: Home) -> None:
+    first = Landing(sheet).run()
+    (sheet.inbox / "deals.csv").write_text(LONG.replace("D2", "D3"))
+    second = Landing(sheet).run()
+    assert outcomes(second) == [("deals.csv", "landed")]
+    assert set(first.loads) < set(second.loads)
+
+
+def test_a_changed_value_map_lands_again_from_the_archive(sheet: Home) -> None:
+    first = Landing(sheet).run()
+    (sheet.inbox / "deals.csv").unlink()
+    columns = {
+        "field": {"captured": "field", "values": {"Stage": "stage_id", "Owner": "seller_id"}},
+        "new_value": {"unpivoted": True, "values": {"Ann": "Anna"}},
+    }
+    own = {
+        "stages": STAGES,
+        "files": {"long": {"tables": {"deal_changes": {"columns": columns}}}},
+    }
+    (sheet.mappings / "sheet.yml").write_text(yaml.safe_dump(own))
+    second = Landing(sheet).run()
+    assert outcomes(second) == [("deals.csv", "relanded")]
+    old, new = set(first.loads) - set(second.loads), set(second.loads) - set(first.loads)
+    assert len(old) == len(new) == 1
+    assert len(second.loads) == len(first.loads)
+    assert Landing(sheet).run().files == []
+
+
+def test_known_at_is_fixed_at_the_first_landing(sheet: Home) -> None:
+    (sheet.inbox / "deals.csv.known_at").write_text("2026-03-31\n")
+    first = Landing(sheet).run().files[0]
+    (sheet.inbox / "deals.csv.known_at").write_text("2026-04-30\n")
+    own = {"stages": STAGES, "files": {"long": {"dialect": {"nulls": ["-"]}}}}
+    (sheet.mappings / "sheet.yml").write_text(yaml.safe_dump(own))
+    second = Landing(sheet).run().files[0]
+    assert (first.known_at, second.outcome) == ("2026-03-31 21:59:59", "relanded")
+    assert second.known_at == first.known_at
+
+
+def test_a_date_in_the_file_name_says_when_it_was_known(home: Home) -> None:
+    (home.inbox / "hubspot-crm-exports-all-deals-2026-05-04.csv").write_text(
+        "Record ID,Deal Stage\n1,Closed Won\n"
+    )
+    assert Landing(home).run().files[0].known_at == "2026-05-04 21:59:59"
+
+
+def test_snapshots_are_known_row_by_row(sheet: Home) -> None:
+    import duckdb
+
+    (sheet.inbox / "deals.csv").write_text(
+        "Deal,Snapshot date,Stage\nD1,2026-01-31,Lead\nD1,2026-07-31,Won\n"
+    )
+    outcome = Landing(sheet).run().files[0]
+    path = sheet.landed / outcome.load_id / "deals.parquet"
+    with duckdb.connect() as connection:
+        query = f"select cast(known_at as varchar) from '{path}' order by record_number"
+        known = [row[0] for row in connection.execute(query).fetchall()]
+    assert known == ["2026-01-31 22:59:59", "2026-07-31 21:59:59"]
+
+
+def test_dry_run_says_the_same_and_keeps_nothing(sheet: Home) -> None:
+    (sheet.inbox / "bad.csv").write_text("a,b\n1,2\n")
+    report = Landing(sheet, dry_run=True).run()
+    assert outcomes(report) == [("bad.csv", "rejected"), ("deals.csv", "landed")]
+    assert not any(sheet.archive.iterdir())
+    assert not any(sheet.landed.iterdir())
+
+
+def test_every_record_is_accepted_or_quarantined(sheet: Home) -> None:
+    text = LONG + "D3,Lead,not a day,Bo,1\nD4,Lead,2026-01-01,Bo,x\n,Lead,2026-01-01,Bo,1\n"
+    (sheet.inbox / "deals.csv").write_text(text)
+    outcome = Landing(sheet).run().files[0]
+    assert (outcome.records, outcome.accepted, outcome.quarantined) == (6, 3, 3)
+    assert outcome.rules == {
+        "Amount: not_a_number": 1,
+        "Deal: missing": 1,
+        "Entered at: not_a_date": 1,
+    }
+
+
+def test_rejects_and_messages_hold_no_value_from_the_file(sheet: Home) -> None:
+    secret = "Very Private Person"
+    text = LONG + f"D3,Lead,{secret},{secret},{secret}\n"
+    (sheet.inbox / "deals.csv").write_text(text)
+    (sheet.inbox / "worse.csv").write_text(f'Deal,Stage,Entered at\n"{secret},x,2026-01-01\n')
+    report = Landing(sheet).run()
+    assert secret not in str(report)
+    for load in report.loads:
+        for name in ("rejects.parquet", "manifest.json"):
+            assert secret.encode() not in (sheet.landed / load / name).read_bytes()
+
+
+def test_a_folder_or_link_in_the_inbox_is_not_followed(sheet: Home, tmp_path: Path) -> None:
+    (tmp_path / "outside.csv").write_text(LONG)
+    (sheet.inbox / "link.csv").symlink_to(tmp_path / "outside.csv")
+    os.mkfifo(sheet.inbox / "pipe.csv")
+    (sheet.inbox / "amount=999").mkdir()
+    shutil.copy(sheet.inbox / "deals.csv", sheet.inbox / "amount=999" / "deals.csv")
+    found = dict(outcomes(Landing(sheet).run()))
+    assert found["link.csv"] == found["pipe.csv"] == "rejected"
+    assert {found["amount=999/deals.csv"], found["deals.csv"]} == {"landed", "already_landed"}
+
+
+def test_names_that_look_like_patterns_are_only_names(sheet: Home) -> None:
+    (sheet.inbox / "deal[1]*.csv").write_text(LONG.replace("D1", "D9"))
+    assert dict(outcomes(Landing(sheet).run()))["deal[1]*.csv"] == "landed"
+
+
+def test_half_written_files_are_left_alone(sheet: Home) -> None:
+    (sheet.inbox / "more.csv.part").write_text("Deal,St")
+    (sheet.inbox / ".hidden.csv").write_text("x")
+    (sheet.inbox / "~$deals.xlsx").write_text("x")
+    assert outcomes(Landing(sheet).run()) == [("deals.csv", "landed")]
+
+
+def test_what_a_killed_landing_left_is_cleared(sheet: Home) -> None:
+    (sheet.landed / ".tmp-abc").mkdir()
+    (sheet.archive / ".tmp-123").write_text("half a file")
+    report = Landing(sheet).run()
+    assert outcomes(report) == [("deals.csv", "landed")]
+    assert not [p for f in (sheet.landed, sheet.archive) for p in f.glob(".tmp-*")]
+
+
+def test_the_sensor_sees_a_new_file_once(sheet: Home) -> None:
+    assert is_new(sheet)
+    Landing(sheet).run()
+    assert not is_new(sheet)
+    (sheet.inbox / "deals.csv").write_text(LONG + "D5,Lead,2026-01-05,Bo,50\n")
+    assert is_new(sheet)
+
+
+# --- mappings ------------------------------------------------------------------------------------
+
+
+def test_adding_a_crm_is_adding_a_file(home: Home) -> None:
+    (home.mappings / "acme.yml").write_text(
+        """
+system: acme
+doc: A CRM nobody has heard of
+stages:
+  - {pipeline_id: p, stage_id: New, position: 1, kind: open}
+files:
+  deals:
+    doc: its export
+    headers: [[Ref], [Phase]]
+    dialect: {separator: "|", decimal: ","}
+    tables:
+      deals:
+        columns:
+          deal_id: Ref
+          stage_id: {from: [Phase], values: {Neu: New}}
+          pipeline_id: {constant: p}
+          amount: Worth
+"""
+    )
+    (home.inbox / "x.txt").write_text("Ref|Phase|Worth\n7|Neu|1,5\n")
+    report = Landing(home).run()
+    assert (report.files[0].entry, report.files[0].accepted) == ("acme/deals", 1)
+    facts = [m for m in manifests(home, report.loads) if m["entry"] == "acme/deals"]
+    assert facts[0]["control_totals"] == {"unknown": "1.50"}
+
+
+def test_a_missing_required_column_names_file_mapping_and_nearest_header(home: Home) -> None:
+    (home.inbox / "hubspot-crm-exports-all-deals-2026-05-04.csv").write_text(
+        "Record ID,Dealstage,Amount\n1,x,2\n"
+    )
+    (file,) = Landing(home).run().files
+    assert file.rule == "required_column_missing"
+    for part in ("all-deals-2026-05-04.csv", "hubspot/deals", "'Deal Stage'", "'Dealstage'"):
+        assert part in file.message
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("system: x\ndoc: y\nfiles: {a: {doc: b, headers: [[c]], tables: {dealz: {columns: {}}}}}",
+         "dealz is not an input table"),
+        ("system: x\ndoc: y\nfiles: {a: {doc: b, headers: [[c]], "
+         "tables: {deals: {columns: {deal_id: c, amout: d}}}}}", "deals has no column amout"),
+        ("system: x\ndoc: y\nfiles: {a: {doc: b, headers: [[c]], tables: {leads: {columns: "
+         "{source: d}}}}}", "leads needs lead_id"),
+        ("system: hubspot\ndoc: y\nfiles: {}", "system hubspot is"),
+        ("system: x\n  doc: y", "not readable as YAML"),
+        ("system: x\ndoc: y\nfiels: {}\nfiles: {}", "fiels"),
+    ],
+)  # fmt: skip
+def test_a_wrong_mapping_is_told_in_one_line(home: Home, text: str, fault: str) -> None:
+    (home.mappings / "zz.yml").write_text(text)
+    with pytest.raises(UserError, match="zz.yml") as error:
+        Landing(home)
+    assert fault in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("zone: Stockholm", "IANA zone"),
+        ("currency: kr", "currency"),
+        ("curency: SEK", "curency"),
+        ("keep_published_days: 0", "keep_published_days"),
+        ("- a", "key: value"),
+        ("zone: [", "not readable as YAML"),
+    ],
+)
+def test_a_wrong_company_file_is_told_in_one_line(home: Home, text: str, fault: str) -> None:
+    home.company_file.write_text(text)
+    with pytest.raises(UserError, match="company.yml") as error:
+        home.company()
+    assert fault in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_company_file_of_the_first_run_holds_the_defaults(home: Home) -> None:
+    from ingestion.home import Company
+
+    assert home.company() == Company()
+    assert home.company().end_of(date(2026, 3, 29)).isoformat() == "2026-03-29T21:59:59"
+
+
+def test_a_home_hashed_with_another_key_is_refused(
+    sheet: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    Landing(sheet).run()
+    monkeypatch.setenv("MELLANTID_KEY_FILE", str(tmp_path / "other.key"))
+    with pytest.raises(UserError, match="missing, and this home was hashed"):
+        Landing(sheet)
+    (tmp_path / "other.key").write_text("ab" * 32)
+    with pytest.raises(UserError, match="is not the key"):
+        Landing(sheet)
+    monkeypatch.setenv("MELLANTID_KEY_FILE", str(sheet.root / "hash.key"))
+    with pytest.raises(UserError, match="lies inside the home"):
+        Landing(sheet)

@@ -1,0 +1,216 @@
+"""Real data sets, end to end, against counts made here straight from the files with pandas."""
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import MAPPINGS, build, hashes, mart, set_company, shared
+
+from ingestion.home import Home
+from ingestion.landing import Landing, manifests
+
+OLIST_ZONE, OLIST_DAY = "America/Sao_Paulo", date(2018, 11, 14)
+MAVEN_ZONE, MAVEN_DAY = "America/Chicago", date(2017, 12, 31)
+
+
+def _prepare(root: Path, zone: str, mapping: str, files: list[Path]) -> Home:
+    home = Home.at(root)
+    home.prepare()
+    set_company(home, zone=zone, currency="USD")
+    shutil.copy(MAPPINGS / mapping, home.mappings)
+    for file in files:
+        shutil.copy(file, home.inbox)
+    return home
+
+
+# --- Olist ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def olist(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
+    """(leads with their win, from the files alone; folder of marts)"""
+    folder = shared("olist_funnel")
+    leads = pd.read_csv(folder / "olist_marketing_qualified_leads_dataset.csv")
+    deals = pd.read_csv(folder / "olist_closed_deals_dataset.csv")
+    leads["source"] = leads["origin"].where(leads["origin"] != "unknown")
+    joined = leads.merge(deals[["mql_id", "won_date"]], on="mql_id", how="left")
+    entered = pd.to_datetime(joined["first_contact_date"]).dt.tz_localize(
+        OLIST_ZONE, nonexistent="shift_forward"
+    )
+    won = pd.to_datetime(joined["won_date"]).dt.tz_localize(OLIST_ZONE)
+    # One deal was won before its lead's first contact: the lead cannot have come later.
+    joined["inverted"] = won < entered
+    joined["entered"] = entered.where(~joined["inverted"], won)
+    joined["won"] = won
+    home = _prepare(
+        tmp_path_factory.mktemp("olist") / "home",
+        OLIST_ZONE,
+        "olist.yml",
+        sorted(folder.glob("olist_[cm]*.csv")),
+    )
+    return joined, build(home, OLIST_DAY)
+
+
+def test_olist_conversion_by_source_equals_the_files_count(
+    olist: tuple[pd.DataFrame, Path],
+) -> None:
+    leads, marts = olist
+    end = pd.Timestamp("2018-11-14 23:59:59", tz=OLIST_ZONE)
+    expected = []
+    for horizon in (30, 90, 180, 365):
+        span = pd.Timedelta(days=horizon)
+        expected.append(
+            pd.DataFrame(
+                {
+                    "source": leads["source"].fillna("(none)"),
+                    "entered_month": leads["entered"].dt.strftime("%Y-%m-01"),
+                    "horizon_days": horizon,
+                    "n_entered": 1,
+                    "n_mature": (leads["entered"] + span <= end).astype(int),
+                    "n_reached": (
+                        (leads["entered"] + span <= end)
+                        & (leads["won"] - leads["entered"] <= span)
+                    ).astype(int),
+                }
+            )
+        )
+    keys = ["source", "entered_month", "horizon_days"]
+    counted = pd.concat(expected).groupby(keys).sum().sort_index()
+    found = mart(marts, "conversion_by_source").query("definition_id == 'won'")
+    found["source"] = found["source"].fillna("(none)")
+    found["entered_month"] = found["entered_month"].dt.strftime("%Y-%m-%d")
+    found = found.set_index(keys)[["n_entered", "n_mature", "n_reached"]].sort_index()
+    pd.testing.assert_frame_equal(found, counted, check_dtype=False)
+    assert counted.loc[pd.IndexSlice[:, :, 365], "n_entered"].sum() == 8_000
+
+
+def test_olist_wins_by_seller_and_segment_equal_the_files_count(
+    olist: tuple[pd.DataFrame, Path],
+) -> None:
+    _, marts = olist
+    deals = pd.read_csv(shared("olist_funnel") / "olist_closed_deals_dataset.csv")
+    wins = mart(marts, "fct_stage_transitions").query("kind == 'won'")
+    assert len(wins) == len(deals) == 842
+    sellers = wins["seller_id"].value_counts().to_dict()
+    assert sellers == ("olist:" + deals["sr_id"]).value_counts().to_dict()
+    segments = wins["segment"].value_counts().to_dict()
+    assert segments == deals["business_segment"].value_counts().to_dict()
+
+
+def test_olist_seller_is_unknown_before_there_is_a_deal(olist: tuple[pd.DataFrame, Path]) -> None:
+    """Who won a lead is known only for leads that were won; a rate per seller would be 100 %."""
+    _, marts = olist
+    by_seller = mart(marts, "conversion_by_seller")
+    assert by_seller["seller_id"].isna().all()
+    yearly = by_seller.query("definition_id == 'won' and horizon_days == 365")
+    assert yearly["n_entered"].sum() == 8_000
+
+
+def test_olist_days_to_close_equal_the_files(olist: tuple[pd.DataFrame, Path]) -> None:
+    leads, marts = olist
+    days = (leads["won"] - leads["entered"]).dt.total_seconds() / 86_400
+    month = leads["entered"].dt.strftime("%Y-%m") == "2018-01"
+    within = (days <= 180) & ~leads["inverted"] & (leads["source"] == "organic_search")
+    found = mart(marts, "conversion_by_source").query(
+        "definition_id == 'won' and horizon_days == 180 and source == 'organic_search'"
+    )
+    found = found[found["entered_month"] == pd.Timestamp("2018-01-01")]
+    assert found["median_days_to_reach"].item() == pytest.approx(days[month & within].median())
+
+
+# --- Maven ---------------------------------------------------------------------------------------
+
+
+def _maven(root: Path, variant: str) -> Home:
+    folder = shared("maven_crm")
+    files = [folder / "accounts.csv", folder / "sales_teams.csv", folder / variant]
+    return _prepare(root, MAVEN_ZONE, "maven.yml", files)
+
+
+@pytest.fixture(scope="module")
+def maven(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path]:
+    home = _maven(tmp_path_factory.mktemp("maven") / "home", "sales_pipeline.csv")
+    return home, build(home, MAVEN_DAY)
+
+
+def test_maven_date_variants_give_identical_content(
+    maven: tuple[Home, Path], tmp_path: Path
+) -> None:
+    _, marts = maven
+    other = _maven(tmp_path / "home", "variants/sales_pipeline_us_dates.csv")
+    assert hashes(build(other, MAVEN_DAY)) == hashes(marts)
+
+
+def test_maven_defects_are_mapped_and_reported(maven: tuple[Home, Path]) -> None:
+    home, marts = maven
+    pipeline = pd.read_csv(shared("maven_crm") / "sales_pipeline.csv")
+    accounts = pd.read_csv(shared("maven_crm") / "accounts.csv")
+    mapped: dict[str, int] = {}
+    for manifest in manifests(home, Landing(home).run().loads):
+        for table in manifest["tables"].values():
+            mapped |= table["mapped"]
+    assert mapped["product"] == (pipeline["product"] == "GTXPro").sum() == 1_480
+    assert mapped["segment"] == (accounts["sector"] == "technolgy").sum() == 12
+    assert mapped["country"] == (accounts["office_location"] == "Philipines").sum()
+    deals = mart(marts, "dim_deals")
+    assert (deals["product"] == "GTX Pro").sum() == 1_480
+    assert (deals["segment"] == "technology").sum() == (
+        pipeline.merge(accounts, on="account")["sector"].eq("technolgy").sum()
+    )
+
+
+def test_maven_outcomes_by_seller_equal_the_files_count(maven: tuple[Home, Path]) -> None:
+    _, marts = maven
+    pipeline = pd.read_csv(shared("maven_crm") / "sales_pipeline.csv")
+    deals = mart(marts, "dim_deals")
+    names = mart(marts, "dim_sellers").set_index("seller_id")["name"]
+    found = deals.groupby([deals["seller_id"].map(names), "status"]).size()
+    stage = pipeline["deal_stage"].str.lower().replace({"prospecting": "open", "engaging": "open"})
+    counted = pipeline.groupby(["sales_agent", stage]).size()
+    assert found.to_dict() == counted.to_dict()
+    assert deals["amount"].sum() == pipeline["close_value"].sum()
+
+
+def test_maven_days_from_engaging_to_won_equal_the_files(maven: tuple[Home, Path]) -> None:
+    _, marts = maven
+    pipeline = pd.read_csv(
+        shared("maven_crm") / "sales_pipeline.csv", parse_dates=["engage_date", "close_date"]
+    )
+    local = {c: pipeline[c].dt.tz_localize(MAVEN_ZONE) for c in ("engage_date", "close_date")}
+    seconds = (local["close_date"] - local["engage_date"]).dt.total_seconds()
+    visits = mart(marts, "fct_stage_visits").query("stage_id == 'maven:Engaging'")
+    ended = visits.query("how_ended == 'won'").set_index("deal_id")["seconds_in_stage"]
+    won = pipeline["deal_stage"] == "Won"
+    expected = pd.Series(
+        seconds[won].to_numpy(), index="maven:" + pipeline.loc[won, "opportunity_id"]
+    )
+    pd.testing.assert_series_equal(
+        ended.sort_index(), expected.sort_index(), check_dtype=False, check_names=False
+    )
+
+
+def test_maven_deals_without_any_date_are_known_only_from_the_export(
+    maven: tuple[Home, Path],
+) -> None:
+    _, marts = maven
+    visits = mart(marts, "fct_stage_visits").query("stage_id == 'maven:Prospecting'")
+    assert len(visits) == 500
+    assert set(visits["fidelity"]) == {"snapshot_diff"}
+    assert visits["entered_at_earliest"].isna().all()
+
+
+def test_landing_manifests_account_for_every_record(maven: tuple[Home, Path]) -> None:
+    home, _ = maven
+    for receipt_file in home.archive.glob("*.json"):
+        receipt = json.loads(receipt_file.read_text())
+        lines = pd.read_csv(home.archive / receipt["sha256"])
+        (manifest,) = (
+            m
+            for m in manifests(home, Landing(home).run().loads)
+            if m["sha256"] == receipt["sha256"]
+        )
+        assert manifest["records"] == len(lines)
+        assert manifest["records"] == manifest["accepted"] + manifest["quarantined"]
