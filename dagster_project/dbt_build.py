@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import duckdb
 from ingestion.home import write_atomically
 
 from dagster_project.gate import FAILED, PASSED, CheckResult
@@ -55,7 +56,7 @@ def manifest_path() -> Path:
     with (TARGET / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # homes share the parsed project
         if not stamp.exists() or stamp.read_text() != newest:
-            _invoke(["parse", "--no-partial-parse", "--profiles-dir", str(DBT_PROJECT)], TARGET)
+            invoke(["parse", "--no-partial-parse", "--profiles-dir", str(DBT_PROJECT)], TARGET)
             write_atomically(stamp, newest)
     return TARGET / "manifest.json"
 
@@ -110,13 +111,11 @@ def build(warehouse: Warehouse, say: Callable[[str], None]) -> Built:
                 say(f"dbt: {done[0]} of {total} models and tests")
 
     profiles = ["--profiles-dir", str(warehouse.folder)]
-    _invoke(
-        ["build", "--exclude-resource-type", "unit_test", *profiles], target, manifest, progress
-    )
-    built = _read_results(target / "run_results.json")
+    invoke(["build", "--exclude-resource-type", "unit_test", *profiles], target, manifest, progress)
+    built = _read_results(target / "run_results.json", warehouse)
     if not built.broken:
         docs = ["docs", "generate", "--static", "--no-compile"]
-        _invoke([*docs, *profiles], target, manifest)
+        invoke([*docs, *profiles], target, manifest)
         warehouse.docs.mkdir(exist_ok=True)
         (target / "static_index.html").rename(warehouse.docs / "index.html")
     return built
@@ -129,7 +128,7 @@ def _manifest() -> Any:
     return Manifest.from_msgpack((TARGET / "partial_parse.msgpack").read_bytes())
 
 
-def _invoke(
+def invoke(
     arguments: list[str],
     target: Path,
     manifest: Any = None,
@@ -151,7 +150,7 @@ def _invoke(
         raise result.exception
 
 
-def _read_results(path: Path) -> Built:
+def _read_results(path: Path, warehouse: Warehouse) -> Built:
     names = test_names()
     models, broken, tests = [], [], []
     for entry in json.loads(path.read_text(encoding="utf-8"))["results"]:
@@ -167,5 +166,17 @@ def _read_results(path: Path) -> Built:
         elif status == "pass":
             tests.append(CheckResult(names[key], "dbt", PASSED))
         else:
-            tests.append(CheckResult(names[key], "dbt", FAILED, first_line))
+            detail = _failures(nodes()[key], warehouse) if status == "fail" else first_line
+            tests.append(CheckResult(names[key], "dbt", FAILED, detail or first_line))
     return Built(models, broken, tests)
+
+
+def _failures(node: dict[str, Any], warehouse: Warehouse) -> str:
+    """What a failed test found, where it keeps that: only tests of names that are no person's."""
+    if not node["config"].get("store_failures"):
+        return str(node["description"])
+    with duckdb.connect(str(warehouse.database), read_only=True) as connection:
+        rows = connection.execute(f"select * from {node['relation_name']} order by all").fetchall()
+    shown = "; ".join(", ".join(str(value) for value in row) for row in rows[:5])
+    more = f" and {len(rows) - 5} more" if len(rows) > 5 else ""
+    return f"{shown}{more}. {node['description']}"

@@ -10,6 +10,7 @@ by the home's own files, so the same run works from cron.
 import json
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
@@ -30,6 +31,9 @@ from dagster_project.publish import Published
 from dagster_project.warehouse import Warehouse
 
 log = logging.getLogger("mellantid")
+
+# `backfill_policy` is marked beta; without it Dagster warns that the assets' policies differ.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
 
 HOME = Home.at(os.environ.get("MELLANTID_HOME", "data"))
 COMPANY = HOME.company()
@@ -234,20 +238,37 @@ def record_failure(context: dg.HookContext) -> None:
 
 
 def failure(run_id: str, error: BaseException | None) -> dict[str, Any]:
-    """Why a run did not publish: `refused` by the gate, `configuration` or a `fault`."""
-    findings = []
+    """Why a run did not publish, for people and pages.
+
+    `kind` is `refused` (by the gate, with each finding), `configuration` or `fault`; `new_files`
+    are those the last good set did not hold, which is where to look first.
+    """
+    findings, new_files = _findings(run_id), []
+    if findings or isinstance(error, Refused):
+        kind, reasons = "refused", findings or [str(error)]
+        new_files = _new_files()
+    else:
+        kind = "configuration" if isinstance(error, UserError) else "fault"
+        reasons = [str(error) or type(error).__name__]
+    return {"run_id": run_id, "kind": kind, "reasons": reasons, "new_files": new_files}
+
+
+def _findings(run_id: str) -> list[str]:
+    found: dict[str, None] = {}  # a set that keeps its order
     for path in (landing_report(), *HOME.warehouse.glob("*/checks/*.json")):
-        if path.exists():
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if content["run_id"] == run_id:
-                results = content.get("results") or [content["check"]]
-                findings += [r for r in results if r["outcome"] == FAILED]
-    if findings:
-        reasons = list(dict.fromkeys(f"{r['name']}: {r['detail']}" for r in findings))
-        return {"run_id": run_id, "kind": "refused", "reasons": reasons}
-    kind = "refused" if isinstance(error, Refused) else "fault"
-    kind = "configuration" if isinstance(error, UserError) else kind
-    return {"run_id": run_id, "kind": kind, "reasons": [str(error) or type(error).__name__]}
+        content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if content.get("run_id") == run_id:
+            for result in content.get("results") or [content["check"]]:
+                if result["outcome"] == FAILED:
+                    found[f"{result['name']}: {result['detail']}"] = None
+    return list(found)
+
+
+def _new_files() -> list[str]:
+    published = Published(HOME)
+    known = {load["sha256"] for load in published.manifest(published.current()).get("loads", [])}
+    report = json.loads(landing_report().read_text(encoding="utf-8"))
+    return [file["name"] for file in report["files"] if file["sha256"] not in known]
 
 
 # --- job, schedule, sensor, alerts ---------------------------------------------------------------

@@ -252,9 +252,10 @@ class Published:
 def verify(folder: Path) -> Iterator[str]:
     """Faults of a written set: tables against the manifest, in both forms, and file hashes."""
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    for name, digest in manifest["files"].items():
-        if _file_hash(folder / name) != digest:
-            yield f"{name} does not read back as written"
+    damaged = [n for n, digest in manifest["files"].items() if _file_hash(folder / n) != digest]
+    if damaged:
+        yield f"{', '.join(damaged)} does not read back as written"
+        return
     with duckdb.connect() as connection:
         connection.execute(f"attach {literal(str(folder / 'marts.duckdb'))} as marts (read_only)")
         for table, facts in manifest["tables"].items():

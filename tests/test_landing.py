@@ -232,7 +232,7 @@ def test_a_missing_required_column_names_file_mapping_and_nearest_header(home: H
 )  # fmt: skip
 def test_a_wrong_mapping_is_told_in_one_line(home: Home, text: str, fault: str) -> None:
     (home.mappings / "zz.yml").write_text(text)
-    with pytest.raises(UserError, match="zz.yml") as error:
+    with pytest.raises(UserError, match=r"zz\.yml") as error:
         Landing(home)
     assert fault in str(error.value)
     assert "\n" not in str(error.value)
@@ -251,7 +251,7 @@ def test_a_wrong_mapping_is_told_in_one_line(home: Home, text: str, fault: str) 
 )
 def test_a_wrong_company_file_is_told_in_one_line(home: Home, text: str, fault: str) -> None:
     home.company_file.write_text(text)
-    with pytest.raises(UserError, match="company.yml") as error:
+    with pytest.raises(UserError, match=r"company\.yml") as error:
         home.company()
     assert fault in str(error.value)
     assert "\n" not in str(error.value)

@@ -1,4 +1,4 @@
-"""From cells to typed rows: what is accepted, what is quarantined with which rule, what rejected."""
+"""From cells to typed rows: accepted, quarantined with a rule, or rejected whole."""
 
 import codecs
 import gzip
@@ -61,7 +61,12 @@ def rows(home: Home, outcome: FileOutcome) -> list[dict[str, Any]]:
 def one(home: Home, column: str, text: str, **dialect: Any) -> Any:
     """The typed value of one cell, or the rule it was quarantined for."""
     headers = {"amount": "Amount", "created_at": "Created", "expected_close_on": "Close"}
-    headers |= {"probability": "Chance", "currency": "Currency", "source": "Source", "deal_id": "Id"}
+    headers |= {
+        "probability": "Chance",
+        "currency": "Currency",
+        "source": "Source",
+        "deal_id": "Id",
+    }
     cells = {"Id": "a", "Amount": "1"} | {headers[column]: text}
     quoted = ['"' + cell.replace('"', '""') + '"' for cell in cells.values()]
     # A second, good row keeps the file from being rejected as a whole.
@@ -329,7 +334,7 @@ def test_truncated_json_lines_are_rejected(home: Home) -> None:
 def test_parquet(home: Home, tmp_path: Path) -> None:
     with duckdb.connect() as connection:
         connection.execute(
-            "copy (select 7 as \"Id\", 12.5::decimal(9,2) as \"Amount\", "
+            'copy (select 7 as "Id", 12.5::decimal(9,2) as "Amount", '
             f"timestamptz '2026-01-02 10:00:00Z' as \"Created\") to '{tmp_path / 'x.parquet'}'"
         )
     outcome = land(home, (tmp_path / "x.parquet").read_bytes(), "deals.parquet")

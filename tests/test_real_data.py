@@ -71,8 +71,7 @@ def test_olist_conversion_by_source_equals_the_files_count(
                     "n_entered": 1,
                     "n_mature": (leads["entered"] + span <= end).astype(int),
                     "n_reached": (
-                        (leads["entered"] + span <= end)
-                        & (leads["won"] - leads["entered"] <= span)
+                        (leads["entered"] + span <= end) & (leads["won"] - leads["entered"] <= span)
                     ).astype(int),
                 }
             )

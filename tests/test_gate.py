@@ -1,0 +1,105 @@
+"""The gate: three outcomes, and no expectation that passes because it saw nothing."""
+
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dagster_project import gate
+from dagster_project.gate import FAILED, NOT_APPLICABLE, PASSED, CheckResult, Refused, Results
+from ingestion.home import Company
+
+
+def deals(n: int, amount: float = 100.0, known: float = 1.0) -> pd.DataFrame:
+    sources = ["web" if i < known * n else None for i in range(n)]
+    return pd.DataFrame(
+        {
+            "amount": [amount * (1 + i % 5) for i in range(n)],
+            "currency": ["SEK"] * n,
+            "source": pd.Series(sources, dtype="object"),
+            "segment": pd.Series(sources, dtype="object"),
+        }
+    )
+
+
+def visits(n: int, seconds: int) -> pd.DataFrame:
+    return pd.DataFrame({"is_censored": [False] * n, "seconds_in_stage": [seconds] * n})
+
+
+def rates(rate: float, n_mature: int = 200) -> pd.DataFrame:
+    row = {"definition_id": "won", "horizon_days": 365, "n_mature": n_mature, "reached_rate": rate}
+    return pd.DataFrame([row])
+
+
+def ask(name: str, now: pd.DataFrame, before: pd.DataFrame | None) -> CheckResult:
+    (expectation,) = (e for e in gate.EXPECTATIONS if e.name == name)
+    return gate._asked(expectation, gate.Frames(now, before), gate._Validator(), {})
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "before", "bad"),
+    [
+        ("deals_keep_their_number", deals(100), deals(95), deals(60)),
+        ("deals_keep_their_number", deals(100), deals(95), deals(400)),
+        ("amounts_keep_their_scale", deals(60), deals(60, 110), deals(60, 100_000)),
+        ("sources_stay_known", deals(60, known=0.9), deals(60), deals(60, known=0.7)),
+        ("segments_stay_known", deals(60, known=0.9), deals(60), deals(60, known=0.5)),
+        ("time_in_stage_keeps_its_scale", visits(60, 900), visits(60, 1_000), visits(60, 9_000)),
+        ("yearly_win_rates_are_rates", rates(0.2), None, rates(0.0)),
+        ("yearly_win_rates_are_rates", rates(0.2), None, rates(1.0)),
+    ],
+)
+def test_each_expectation_has_a_violation_that_makes_it_fail(
+    name: str, good: pd.DataFrame, before: pd.DataFrame | None, bad: pd.DataFrame
+) -> None:
+    assert ask(name, good, before).outcome == PASSED
+    result = ask(name, bad, before)
+    assert result.outcome == FAILED
+    assert "found" in result.detail
+    assert "expected" in result.detail
+
+
+@pytest.mark.parametrize("expectation", gate.EXPECTATIONS, ids=lambda e: e.name)
+def test_a_first_run_and_a_small_company_are_not_applicable(
+    expectation: gate.Expectation,
+) -> None:
+    now = {"dim_deals": deals(5), "fct_stage_visits": visits(5, 9)}
+    frame = now.get(expectation.table, rates(1.0, n_mature=10))
+    for before in (None, frame):
+        result = ask(expectation.name, frame, before)
+        assert result.outcome == NOT_APPLICABLE
+        assert result.detail
+
+
+def test_an_expectation_that_sees_no_rows_fails_and_does_not_pass() -> None:
+    """Great Expectations passes every column expectation on an empty frame."""
+    result = ask("amounts_keep_their_scale", deals(0), deals(60))
+    assert (result.outcome, "no rows" in result.detail) == (FAILED, True)
+
+
+def test_an_accepted_change_passes_on_its_day_only() -> None:
+    change = {"check": "amounts_keep_their_scale", "as_of": "2026-03-31", "why": "now in thousands"}
+    company = Company.model_validate({"accepted_changes": [change]})
+    (expectation,) = (e for e in gate.EXPECTATIONS if e.name == "amounts_keep_their_scale")
+    frames = gate.Frames(deals(60, 100_000), deals(60))
+    for day, outcome in ((date(2026, 3, 31), NOT_APPLICABLE), (date(2026, 4, 1), FAILED)):
+        allowed = gate.accepted(company, day)
+        assert gate._asked(expectation, frames, gate._Validator(), allowed).outcome == outcome
+
+
+def test_a_missing_result_or_one_of_another_run_refuses(tmp_path: Path) -> None:
+    Results(tmp_path, "old").store("dbt", [CheckResult("a", "dbt", PASSED)])
+    results = Results(tmp_path, "new")
+    with pytest.raises(Refused, match="a: was not evaluated"):
+        results.require({"a"})
+    results.store("dbt", [CheckResult("a", "dbt", PASSED)])
+    assert [r.name for r in results.require({"a"})] == ["a"]
+    results.store("landing", [CheckResult("b", "landing", FAILED, "file x is broken")])
+    with pytest.raises(Refused, match="b: file x is broken"):
+        results.require({"a"})
+
+
+def test_there_is_no_fourth_outcome() -> None:
+    with pytest.raises(ValueError, match="no such outcome"):
+        CheckResult("a", "dbt", "warned")

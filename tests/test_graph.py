@@ -1,0 +1,131 @@
+"""The shape of the dbt project: layers, grain, contracts, descriptions, no clock, no randomness."""
+
+import json
+import re
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import build
+
+from dagster_project import dbt_build
+from ingestion.home import Home
+
+DBT = Path(__file__).parents[1] / "dbt"
+LAYERS = {"staging": ("source", "staging"), "intermediate": ("staging", "intermediate", "marts")}
+LAYERS["marts"] = ("staging", "intermediate", "marts")
+PREFIX = {"staging": "stg_", "intermediate": "int_"}
+
+MARTS = {
+    "fct_stage_transitions", "fct_stage_visits", "conversion_by_segment", "conversion_by_seller",
+    "conversion_by_source", "dim_deals", "dim_stages", "dim_sellers", "dim_accounts",
+}  # fmt: skip
+
+
+def models() -> list[dict[str, Any]]:
+    return [n for n in dbt_build.nodes().values() if n["resource_type"] == "model"]
+
+
+def attached_tests(model: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        n
+        for n in dbt_build.nodes().values()
+        if n["resource_type"] == "test" and n.get("attached_node") == model["unique_id"]
+    ]
+
+
+def test_the_published_tables_are_these() -> None:
+    assert {model.name for model in dbt_build.published_models()} == MARTS
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda m: m["name"])
+def test_layer_order_and_names(model: dict[str, Any]) -> None:
+    layer = model["fqn"][1]
+    assert model["name"].startswith(PREFIX.get(layer, ""))
+    for parent in model["depends_on"]["nodes"]:
+        kind = parent.split(".")[0]
+        above = kind if kind == "source" else dbt_build.nodes()[parent]["fqn"][1]
+        assert above in LAYERS[layer], f"{model['name']} reads {parent}"
+    assert model["description"], "no description"
+
+
+@pytest.mark.parametrize("name", sorted(MARTS))
+def test_marts_state_and_test_their_grain_and_describe_every_column(name: str) -> None:
+    (model,) = (m for m in models() if m["name"] == name)
+    assert model["description"].startswith("One row per ")
+    assert model["contract"]["enforced"]
+    grain = [t for t in attached_tests(model) if t["test_metadata"]["name"] == "unique_grain"]
+    assert len(grain) == 1
+    columns = model["columns"]
+    assert set(grain[0]["test_metadata"]["kwargs"]["columns"]) <= set(columns)
+    for column, facts in columns.items():
+        assert facts["description"], f"{name}.{column} has no description"
+        assert facts["data_type"], f"{name}.{column} has no type"
+
+
+def test_names_follow_the_grammar() -> None:
+    """Times _at, dates _on, counts n_, rates _rate, booleans is_/has_: one meaning, one suffix."""
+    types = {"timestamp": r".*_at(_earliest)?", "date": r".*_on|as_of|entered_month"}
+    types["boolean"] = r"(is|has)_.*"
+    for model in models():
+        if model["name"] not in MARTS:
+            continue
+        for column, facts in model["columns"].items():
+            if pattern := types.get(facts["data_type"]):
+                assert re.fullmatch(pattern, column), f"{model['name']}.{column}"
+            if column.startswith("n_"):
+                assert facts["data_type"] == "bigint"
+            if column.endswith("_rate"):
+                assert facts["data_type"] == "double"
+
+
+FORBIDDEN = {
+    "a clock": r"current_(date|time|timestamp)|now\s*\(|today\s*\(|getdate|localtime",
+    "randomness": r"\brandom\s*\(|\brand\s*\(|uuid\s*\(|tablesample|using sample",
+    "engine words": r"\basof\b|\bdatediff\b|\bavg\s*\(|\bqualify\b|::|\bepoch|timezone\s*\(",
+    "vars or environment": r"\bvar\s*\(|env_var|target\.",
+}
+
+
+@pytest.mark.parametrize("path", sorted(DBT.glob("models/**/*.sql")), ids=lambda p: p.stem)
+def test_models_hold_no_clock_no_randomness_and_no_engine_word(path: Path) -> None:
+    text = re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.S).lower()
+    for what, pattern in FORBIDDEN.items():
+        assert not re.search(pattern, text), f"{path.name} holds {what}"
+    assert not re.search(r"select\s+(\w+\.)?\*\s+from\s+\{\{\s*source", text)
+    assert not re.search(r"[\w)]\s+/\s+[\w(]", text), "divides outside rate()"
+
+
+def test_compiled_sql_holds_no_clock_or_randomness(tmp_path: Path) -> None:
+    """Macros too: what reaches the engine, not only what is written in the models."""
+    home = Home.at(tmp_path / "home")
+    home.prepare()
+    build(home, date(2026, 1, 1))
+    compiled = list((home.warehouse / "2026-01-01" / "dbt" / "compiled").rglob("*.sql"))
+    assert len(compiled) > 50
+    for path in compiled:
+        for what in ("a clock", "randomness"):
+            assert not re.search(FORBIDDEN[what], path.read_text().lower()), f"{path}: {what}"
+
+
+def test_every_input_column_has_a_privacy_class_in_dbt_too() -> None:
+    manifest = json.loads(dbt_build.manifest_path().read_text())
+    for source in manifest["sources"].values():
+        if source["name"] != "run":
+            for column in source["columns"].values():
+                assert column["config"]["meta"]["privacy"]
+
+
+def test_unit_attached_tests_the_models_pass(tmp_path: Path) -> None:
+    home = Home.at(tmp_path / "home")
+    home.prepare()
+    build(home, date(2026, 1, 1))
+    folder = home.warehouse / "2026-01-01"
+    dbt_build.invoke(
+        ["test", "--select", "test_type:unit", "--profiles-dir", str(folder)], folder / "unit"
+    )
+    results = json.loads((folder / "unit" / "run_results.json").read_text())["results"]
+    failed = [f"{r['unique_id']}: {r['message']}" for r in results if r["status"] != "pass"]
+    assert not failed, "\n".join(failed)
+    assert len(results) >= 9

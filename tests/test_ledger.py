@@ -1,0 +1,263 @@
+"""The ledger against a reference in plain Python, and the same content whatever the files."""
+
+import csv
+import gzip
+import io
+import random
+import shutil
+from collections import Counter
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from conftest import build, hashes, mart
+
+from ingestion.home import Home
+from simulation.company import Company, simulate
+from simulation.hubspot import write_home
+
+DAY = date(2026, 6, 30)
+
+
+@pytest.fixture(scope="module")
+def company() -> Company:
+    return simulate(400, 3, DAY)
+
+
+@pytest.fixture(scope="module")
+def simulated(company: Company, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path]:
+    root = tmp_path_factory.mktemp("simulated") / "home"
+    write_home(company, root)
+    home = Home.at(root)
+    home.prepare()
+    return home, build(home, DAY)
+
+
+def reference(company: Company) -> list[tuple[Any, ...]]:
+    """Every move of every deal, from the simulated histories and the written definitions alone."""
+    ranks = {stage.key: i for i, stage in enumerate(company.parameters.stages, start=1)}
+    ranks["won"] = len(ranks) + 1
+    found = []
+    for deal in company.deals:
+        before: tuple[datetime, str] | None = None
+        for number, (at, stage) in enumerate(deal.known(company.until), start=1):
+            moved = None
+            if before is None:
+                kind = "create"
+            elif stage == "lost":
+                kind = "lost"
+            elif before[1] == "lost":
+                kind = "won" if stage == "won" else "reopen_after_lost"
+            else:
+                moved = ranks[stage] - ranks[before[1]]
+                kind = "skip" if moved > 1 else "advance" if moved == 1 else "regress"
+                kind = "won" if stage == "won" else kind
+            later = deal.later_seller and number > 1
+            seller = deal.later_seller if later else deal.seller
+            seconds = int((at - before[0]).total_seconds()) if before else None
+            amount = None if deal.amount is None else float(deal.amount)
+            found.append(
+                (
+                    f"hubspot:{100_000 + deal.number}",
+                    number,
+                    kind,
+                    moved,
+                    at.replace(tzinfo=None),
+                    seconds,
+                    f"hubspot:{7_000 + company.parameters.sellers.index(seller)}",
+                    deal.segment,
+                    deal.source,
+                    deal.business_area,
+                    amount,
+                )
+            )
+            before = (at, stage)
+    return sorted(found, key=lambda row: (row[0], row[1]))
+
+
+def test_every_move_equals_the_reference(company: Company, simulated: tuple[Home, Path]) -> None:
+    columns = ["deal_id", "move_number", "kind", "stages_moved", "occurred_at",
+               "seconds_in_from_stage", "seller_id", "segment", "source", "business_area",
+               "amount"]  # fmt: skip
+    found = mart(simulated[1], "fct_stage_transitions")[columns]
+    expected = pd.DataFrame(reference(company), columns=columns)
+    kinds = Counter(expected["kind"])
+    assert set(kinds) == {
+        "create", "advance", "skip", "regress", "won", "lost", "reopen_after_lost"
+    }  # fmt: skip
+    found = found.sort_values(["deal_id", "move_number"]).reset_index(drop=True)
+    pd.testing.assert_frame_equal(
+        found.astype(object).where(found.notna(), None),
+        expected.astype(object).where(expected.notna(), None),
+        check_dtype=False,
+    )
+
+
+def test_visits_are_the_moves_and_end_where_the_next_begins(simulated: tuple[Home, Path]) -> None:
+    moves = mart(simulated[1], "fct_stage_transitions")
+    visits = mart(simulated[1], "fct_stage_visits")
+    assert len(visits) == len(moves)
+    per_deal = visits.sort_values("visit_number").groupby("journey_id")
+    assert (per_deal["is_censored"].sum() == 1).all()
+    followed = per_deal["entered_at"].shift(-1)
+    assert (visits["left_at"] == followed.reindex(visits.index))[~visits["is_censored"]].all()
+
+
+def test_entries_are_exits_and_what_is_still_there(simulated: tuple[Home, Path]) -> None:
+    """entered = advanced + skipped + regressed + won + lost + reopened + still there, per stage."""
+    moves = mart(simulated[1], "fct_stage_transitions")
+    visits = mart(simulated[1], "fct_stage_visits")
+    entered = moves.groupby("to_stage_id").size()
+    left = moves.groupby("from_stage_id").size()
+    open_now = visits[visits["is_censored"]].groupby("stage_id").size()
+    total = left.add(open_now, fill_value=0).astype(int)
+    assert total.to_dict() == entered.to_dict()
+
+
+def test_the_last_stage_of_the_ledger_is_the_exports(simulated: tuple[Home, Path]) -> None:
+    deals = mart(simulated[1], "dim_deals").set_index("deal_id")["stage_id"]
+    visits = mart(simulated[1], "fct_stage_visits").query("is_censored")
+    assert visits.set_index("deal_id")["stage_id"].to_dict() == deals.to_dict()
+
+
+def test_conversion_counts_equal_a_recount_from_the_histories(
+    company: Company, simulated: tuple[Home, Path]
+) -> None:
+    """Won, lost and both next-stage definitions within 180 days, per stage, in plain Python."""
+    keys = [stage.key for stage in company.parameters.stages]
+    counts: Counter[tuple[str, str, str]] = Counter()
+    for deal in company.deals:
+        moves = deal.known(company.until)
+        for i, stage in enumerate(keys):
+            entries = [n for n, (_, s) in enumerate(moves) if s == stage]
+            if not entries:
+                continue
+            at = moves[entries[0]][0]
+            later = moves[entries[0] + 1 :]
+            beyond = {*keys[i + 1 :], "won"}
+            nearest = {keys[i + 1]} if i + 1 < len(keys) else {"won"}
+            reached = {
+                "next_any": [t for t, s in later if s in beyond],
+                "next_direct": [t for t, s in later[:1] if s in nearest],
+                "won": [t for t, s in later if s == "won"],
+                "lost": [t for t, s in later if s == "lost"],
+            }
+            mature = (company.until - at).total_seconds() >= 180 * 86_400
+            for definition, times in reached.items():
+                hit = bool(times) and (times[0] - at).total_seconds() <= 180 * 86_400
+                counts[stage, definition, "n_entered"] += 1
+                counts[stage, definition, "n_mature"] += mature
+                counts[stage, definition, "n_reached"] += mature and hit
+    for cut in ("segment", "seller", "source"):
+        found = mart(simulated[1], f"conversion_by_{cut}").query("horizon_days == 180")
+        summed = found.groupby(["stage_id", "definition_id"])[
+            ["n_entered", "n_mature", "n_reached"]
+        ].sum()
+        got = {
+            (stage.removeprefix("hubspot:"), definition, column): value
+            for (stage, definition), row in summed.iterrows()
+            for column, value in row.items()
+        }
+        assert got == dict(counts)
+
+
+# --- the same content, whatever the files --------------------------------------------------------
+
+
+def _read(path: Path) -> list[list[str]]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", newline="") as file:
+        return list(csv.reader(file))
+
+
+def _write(path: Path, rows: list[list[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    data = text.getvalue().encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+def test_content_is_independent_of_file_split_order_and_columns(
+    simulated: tuple[Home, Path], tmp_path: Path
+) -> None:
+    home, marts = simulated
+    other = Home.at(tmp_path / "home")
+    other.prepare()
+    shutil.copy(home.mappings / "hubspot.yml", other.mappings)
+    shuffle = random.Random(1)
+    for path in home.inbox.iterdir():
+        header, *rows = _read(path)
+        shuffle.shuffle(rows)
+        order = shuffle.sample(range(len(header)), len(header))
+        rows = [[row[i] for i in order] + ["more"] for row in rows]
+        header = [header[i] for i in order] + ["A column nobody asked for"]
+        for part, cut in (("b", rows[::2]), ("a", rows[1::2] + rows[:5])):
+            _write(other.inbox / f"{part}-{path.name}", [header, *cut])
+    assert hashes(build(other, DAY)) == hashes(marts)
+
+
+def test_an_earlier_day_knows_only_the_exports_of_that_day(
+    simulated: tuple[Home, Path], company: Company, tmp_path: Path
+) -> None:
+    """Yesterday's figures come out again after today's exports have arrived."""
+    _, marts = simulated
+    root = tmp_path / "home"
+    write_home(company, root)
+    home = Home.at(root)
+    home.prepare()
+    write_home(simulate(450, 3, date(2026, 7, 31)), tmp_path / "later")
+    for path in (tmp_path / "later" / "inbox").iterdir():
+        shutil.copy(path, home.inbox)
+    assert hashes(build(home, DAY)) == hashes(marts)
+    later = mart(build(home, date(2026, 7, 31)), "dim_deals")
+    assert len(later) == 450
+
+
+def test_snapshots_keep_both_bounds_of_what_happened_between_them(home: Home) -> None:
+    (home.mappings / "sheet.yml").write_text(
+        "stages:\n"
+        "  - {pipeline_id: default, stage_id: A, position: 1, kind: open}\n"
+        "  - {pipeline_id: default, stage_id: B, position: 2, kind: open}\n"
+        "  - {pipeline_id: default, stage_id: Won, position: 3, kind: won}\n"
+    )
+    (home.inbox / "list.csv").write_text(
+        "Deal,Snapshot date,Stage,Created,Closed\n"
+        "d,2026-01-31,A,2026-01-10,\n"
+        "d,2026-02-28,B,2026-01-10,\n"
+        "d,2026-03-31,Won,2026-01-10,2026-03-20 12:00\n"
+        "e,2026-02-28,B,,\n"
+    )
+    moves = mart(build(home, date(2026, 4, 1)), "fct_stage_transitions")
+    found = moves.sort_values(["deal_id", "move_number"])[
+        ["deal_id", "kind", "fidelity", "occurred_at_earliest", "occurred_at"]
+    ].map(str)
+    assert found.to_numpy().tolist() == [
+        ["sheet:d", "create", "created_closed", "NaT", "2026-01-09 23:00:00"],
+        ["sheet:d", "advance", "snapshot_diff", "2026-01-31 22:59:59", "2026-02-28 22:59:59"],
+        ["sheet:d", "won", "created_closed", "NaT", "2026-03-20 11:00:00"],
+        ["sheet:e", "create", "snapshot_diff", "NaT", "2026-02-28 22:59:59"],
+    ]
+
+
+def test_a_wide_sheet_has_the_latest_entry_per_stage(home: Home) -> None:
+    (home.mappings / "sheet.yml").write_text(
+        "stages:\n"
+        "  - {pipeline_id: default, stage_id: A, position: 1, kind: open}\n"
+        "  - {pipeline_id: default, stage_id: B, position: 2, kind: open}\n"
+        "  - {pipeline_id: default, stage_id: Lost, position: 3, kind: lost}\n"
+    )
+    (home.inbox / "wide.csv").write_text(
+        "Deal,Entered A,Entered B,Entered Lost,Stage,Closed\n"
+        "d,2026-01-10,2026-02-01,2026-03-01,Lost,2026-03-01\n"
+        "e,2026-01-10,,,A,\n"
+    )
+    moves = mart(build(home, date(2030, 1, 1)), "fct_stage_transitions")
+    found = moves.sort_values(["deal_id", "move_number"])[["deal_id", "kind", "fidelity"]]
+    assert found.to_numpy().tolist() == [
+        ["sheet:d", "create", "latest_per_stage"],
+        ["sheet:d", "advance", "latest_per_stage"],
+        ["sheet:d", "lost", "latest_per_stage"],
+        ["sheet:e", "create", "latest_per_stage"],
+    ]

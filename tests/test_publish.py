@@ -1,0 +1,237 @@
+"""Publishing: whole sets, one switch, nothing lost for readers, no silent change of schema."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import build, hashes
+
+from dagster_project import dbt_build, publish
+from dagster_project.gate import Refused
+from dagster_project.lease import Lease, LeaseHeld, lease
+from dagster_project.publish import Published, verify
+from dagster_project.warehouse import Warehouse
+from ingestion.errors import UserError
+from ingestion.home import Home
+from simulation.company import simulate
+from simulation.hubspot import write_home
+
+DAY = date(2026, 6, 30)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    root = tmp_path_factory.mktemp("built") / "home"
+    write_home(simulate(80, 3, DAY), root)
+    home = Home.at(root)
+    home.prepare()
+    build(home, DAY)
+    return home
+
+
+@pytest.fixture
+def published(built: Home) -> Published:
+    for path in built.published.iterdir():
+        subprocess.run(["rm", "-rf", str(path)], check=True)
+    return Published(built)
+
+
+def put_out(published: Published, as_of: date = DAY) -> Path:
+    """One publish of what is built, as if it had been built for `as_of`."""
+    warehouse = Warehouse(published.home, DAY)
+    warehouse.as_of = as_of
+    with lease(published.home, "test") as held:
+        manifest = published.publish(warehouse, dbt_build.published_models(), [], held, "run")
+    return published.folder / manifest["run"]
+
+
+def test_a_set_holds_every_table_twice_documented_and_hashed(published: Published) -> None:
+    folder = put_out(published)
+    manifest = published.manifest(folder)
+    assert published.current() == folder
+    assert hashes(folder) == {t: f["content_hash"] for t, f in manifest["tables"].items()}
+    with duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as connection:
+        tables = connection.execute("select table_name, comment from duckdb_tables()").fetchall()
+        columns = connection.execute(
+            "select comment from duckdb_columns() where not internal"
+        ).fetchall()
+    assert {name for name, _ in tables} == set(manifest["tables"])
+    assert all(comment for _, comment in tables)
+    assert all(comment for (comment,) in columns)
+    assert (folder / "docs" / "index.html").stat().st_size > 100_000
+    for key in ("as_of", "epoch", "schema_version", "code_version", "checks", "loads", "files"):
+        assert key in manifest
+
+
+def test_marts_are_in_a_storage_version_that_older_clients_read(published: Published) -> None:
+    """DuckDB 1.5 reads storage versions 64 to 68 and refuses 69; the number is at byte 12."""
+    head = (put_out(published) / "marts.duckdb").open("rb").read(20)
+    assert head[8:12] == b"DUCK"
+    assert 64 <= int.from_bytes(head[12:20], "little") <= 68
+
+
+def test_a_damaged_set_is_never_made_current(
+    published: Published, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = put_out(published)
+    whole = publish._verify_in_fresh_process
+
+    def damaged(folder: Path) -> None:
+        path = folder / "dim_deals.parquet"
+        path.write_bytes(path.read_bytes()[:-1] + b"\0")
+        whole(folder)
+
+    monkeypatch.setattr(publish, "_verify_in_fresh_process", damaged)
+    with pytest.raises(Refused, match=r"verification: dim_deals.parquet does not read back"):
+        put_out(published)
+    assert published.current() == good
+    assert not list(verify(good))
+
+
+def test_a_past_day_does_not_move_current_backwards(published: Published) -> None:
+    today = put_out(published, date(2026, 6, 30))
+    past = put_out(published, date(2026, 5, 31))
+    assert past.exists()
+    assert published.current() == today
+    again = put_out(published, date(2026, 6, 30))
+    assert published.current() == again
+    assert published.last_before(date(2026, 6, 1)) == past
+
+
+def test_rollback_goes_to_the_set_before_and_the_next_run_goes_on(published: Published) -> None:
+    with pytest.raises(UserError, match="no earlier published set"):
+        published.rollback()
+    first, second = put_out(published), put_out(published)
+    assert published.rollback() == first == published.current()
+    assert published.status()["current"]["run"] == first.name
+    assert second.exists()
+    assert put_out(published) == published.current()
+
+
+def test_an_overtaken_run_does_not_publish(published: Published) -> None:
+    good = put_out(published)
+    with lease(published.home, "later") as later:
+        stale = Lease(later.path, later.epoch - 1)
+        warehouse = Warehouse(published.home, DAY)
+        with pytest.raises(LeaseHeld, match="overtaken"):
+            published.publish(warehouse, dbt_build.published_models(), [], stale, "run")
+    assert published.current() == good
+
+
+def test_retention_goes_by_age_and_keeps_current_and_previous(published: Published) -> None:
+    folders = [put_out(published) for _ in range(4)]
+    old = time.time() - 31 * 86_400
+    for folder in folders[:3]:
+        os.utime(folder / "manifest.json", (old, old))
+    last = put_out(published)
+    assert [f.exists() for f in folders] == [False, False, False, True]
+    assert published.current() == last
+
+
+# --- schema --------------------------------------------------------------------------------------
+
+
+def _pretend_before(published: Published, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change what the current set is said to have held."""
+    path = published.link.resolve() / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest["tables"]["dim_deals"]["columns"])
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        (lambda columns: columns.update(region="VARCHAR"), "dim_deals.region"),
+        (lambda columns: columns.update(amount="DOUBLE"), "dim_deals.amount"),
+    ],
+)
+def test_a_column_that_goes_or_changes_must_be_announced(
+    published: Published,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    change: Callable[[dict[str, Any]], None],
+    column: str,
+) -> None:
+    put_out(published)
+    _pretend_before(published, change)
+    with pytest.raises(Refused, match=f"{column} would be removed, renamed or retyped"):
+        put_out(published)
+    changelog = tmp_path / "CHANGELOG.md"
+    monkeypatch.setattr(publish, "CHANGELOG", changelog)
+    monkeypatch.setattr(publish, "SCHEMA_VERSION", publish.SCHEMA_VERSION + 1)
+    heading = f"## Schema {publish.SCHEMA_VERSION}\n\n"
+    changelog.write_text(heading + "`dim_deals.other` went\n## Schema 1\n" + f"`{column}`")
+    with pytest.raises(Refused, match=column):
+        put_out(published)
+    changelog.write_text(heading + f"`{column}` went\n")
+    put_out(published)
+
+
+def test_a_new_column_needs_no_announcement(published: Published) -> None:
+    put_out(published)
+    _pretend_before(published, lambda columns: columns.pop("product"))
+    put_out(published)
+
+
+# --- readers -------------------------------------------------------------------------------------
+
+READER = """
+import sys, time, duckdb
+path, until = sys.argv[1], float(sys.argv[2])
+held = duckdb.connect(path, read_only=True)
+first = held.execute("select count(*), max(move_number) from fct_stage_transitions").fetchone()
+print("open", flush=True)
+queries = 0
+while time.time() < until:
+    rows = held.execute("select count(*), max(a.move_number) from fct_stage_transitions as a, "
+                        "range(2000)").fetchone()
+    assert rows[0] == 2000 * first[0] and rows[1] == first[1], (rows, first)
+    queries += 1
+    fresh = duckdb.connect(path, read_only=True)
+    fresh.execute("select count(*) from dim_deals").fetchone()
+    fresh.close()
+print(queries, flush=True)
+"""
+
+
+def test_a_reader_is_never_disturbed_by_ten_publishes_nor_they_by_it(published: Published) -> None:
+    put_out(published)
+    path = published.link / "marts.duckdb"
+    script = [sys.executable, "-c", READER, str(path), str(time.time() + 60)]
+    with subprocess.Popen(script, stdout=subprocess.PIPE, text=True) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "open\n"
+        folders = {put_out(published) for _ in range(10)}
+        assert len(folders) == 10
+        assert reader.poll() is None, "the reader failed while sets were published"
+        reader.terminate()
+
+
+def test_the_lease_says_who_holds_it(home: Home) -> None:
+    script = (
+        "import sys, time; from dagster_project.lease import lease; "
+        "from ingestion.home import Home\n"
+        "with lease(Home.at(sys.argv[1]), 'the other run'):\n"
+        "    print('held', flush=True); time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", script, str(home.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with (
+            pytest.raises(LeaseHeld, match=rf"the other run \(process {other.pid} on .* since 20"),
+            lease(home, "mine"),
+        ):
+            pass
+        other.kill()  # -9: the operating system lets go of the lock
+    with lease(home, "mine") as mine:
+        assert mine.epoch == 2

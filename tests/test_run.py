@@ -1,0 +1,250 @@
+"""The daily job, end to end: what must be seen when files come again, fail, or a run dies."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+from conftest import hashes
+
+from dagster_project.publish import Published
+from ingestion.home import Home
+from simulation.company import simulate
+from simulation.hubspot import write_home
+
+DAY, NEXT_DAY = date(2026, 6, 29), date(2026, 6, 30)
+MELLANTID = str(Path(sys.executable).with_name("mellantid"))
+RunJob = Callable[[Home, date], bool]
+
+
+@pytest.fixture
+def company_home(tmp_path: Path) -> Home:
+    write_home(simulate(120, 3, DAY), tmp_path / "home")
+    return Home.at(tmp_path / "home")
+
+
+def deals_file(home: Home) -> Path:
+    return home.inbox / f"hubspot-crm-exports-all-deals-{DAY}.csv"
+
+
+def as_next_day(home: Home, change: Callable[[str], str]) -> str:
+    """Tomorrow's deals export: today's, changed. Returns its name."""
+    path = home.inbox / f"hubspot-crm-exports-all-deals-{NEXT_DAY}.csv"
+    path.write_text(change(deals_file(home).read_text()))
+    return path.name
+
+
+def test_a_run_publishes_and_content_depends_on_nothing_but_the_files(
+    company_home: Home, run_job: RunJob
+) -> None:
+    home, published = company_home, Published(company_home)
+    assert run_job(home, DAY)
+    first = published.current()
+    assert first is not None
+    before = hashes(first)
+    # The same file again under another name.
+    shutil.copy(deals_file(home), home.inbox / "the same.csv")
+    assert run_job(home, DAY)
+    second = published.current()
+    assert second is not None
+    assert second != first
+    report = json.loads((home.landed / "last_report.json").read_text())
+    messages = [file["message"] for file in report["files"]]
+    assert f"the same.csv: already landed as {deals_file(home).name}" in messages
+    assert hashes(second) == before
+    # The private build gone, the inbox empty.
+    shutil.rmtree(home.warehouse)
+    for path in home.inbox.iterdir():
+        path.unlink()
+    assert run_job(home, DAY)
+    third = published.current()
+    assert third is not None
+    assert hashes(third) == before
+    # A value map changed: the old load is superseded, without the file being dropped again.
+    mapping = home.mappings / "hubspot.yml"
+    content = mapping.read_text()
+    mapping.write_text(content.replace("Closed Lost: closedlost", "Closed Lost: closedwon"))
+    assert mapping.read_text() != content
+    assert run_job(home, DAY)
+    changed = published.manifest(published.current())
+    loads = [load["entry"] for load in changed["loads"]]
+    assert loads.count("hubspot/deals") == 1
+    assert changed["loads"] != published.manifest(third)["loads"]
+    assert changed["tables"]["dim_deals"]["content_hash"] != before["dim_deals"]
+
+
+def half_unknown(text: str) -> str:
+    lines = text.splitlines(keepends=True)
+    for stage in ("Closed Lost", "Closed Won"):
+        lines[1::2] = [line.replace(f'"{stage}"', '"Somewhere"') for line in lines[1::2]]
+    return "".join(lines)
+
+
+def times_thousand(text: str) -> str:
+    return text.replace('.0","', '000.0","')
+
+
+def without_stage(text: str) -> str:
+    return text.replace('"Deal Stage"', '"Stage of deal"')
+
+
+@pytest.mark.parametrize(
+    ("poison", "check"),
+    [
+        (half_unknown, "every_stage_is_known"),
+        (times_thousand, "amounts_keep_their_scale"),
+        (without_stage, "every_file_landed"),
+    ],
+)
+def test_a_poisoned_export_is_not_published_and_the_last_good_set_stands(
+    company_home: Home, run_job: RunJob, poison: Callable[[str], str], check: str
+) -> None:
+    published = Published(company_home)
+    assert run_job(company_home, DAY)
+    good = published.current()
+    name = as_next_day(company_home, poison)
+    assert not run_job(company_home, NEXT_DAY)
+    assert published.current() == good
+    assert published.sets() == [good]
+    refused = published.status()["refused"]
+    assert refused["kind"] == "refused"
+    assert any(reason.startswith(check) for reason in refused["reasons"]), refused["reasons"]
+    assert refused["new_files"] == [name]
+    if check == "every_stage_is_known":
+        assert "hubspot:Somewhere" in refused["reasons"][0]
+    # Taken away, the next run publishes and clears the refusal.
+    (company_home.inbox / name).unlink()
+    for path in company_home.archive.glob("*.json"):
+        if json.loads(path.read_text())["first_name"] == name:
+            path.with_suffix("").unlink()
+            path.unlink()
+    assert run_job(company_home, NEXT_DAY)
+    assert published.status()["refused"] is None
+
+
+def test_an_empty_company_publishes_with_checks_not_applicable(home: Home, run_job: RunJob) -> None:
+    assert run_job(home, DAY)
+    manifest = Published(home).manifest(Published(home).current())
+    assert manifest["tables"]["dim_deals"]["rows"] == 0
+    outcomes = {
+        check["name"]: check["outcome"]
+        for check in manifest["checks"]
+        if check["asked_by"] != "dbt"
+    }
+    assert len(outcomes) == 7
+    assert set(outcomes.values()) == {"not_applicable"}
+
+
+# --- the command line ----------------------------------------------------------------------------
+
+
+def command(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [MELLANTID, "--home", str(home.root), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_the_command_publishes_refuses_and_says_so(company_home: Home) -> None:
+    done = command(company_home, "run", "--as-of", str(DAY))
+    assert done.returncode == 0, done.stderr
+    for part in ("7 landed", "records", "checks", "published", "120 deals", "Negotiation"):
+        assert part in done.stdout
+    assert "Traceback" not in done.stderr
+    assert "leaked" not in done.stderr
+    name = as_next_day(company_home, times_thousand)
+    refused = command(company_home, "run", "--as-of", str(NEXT_DAY))
+    assert refused.returncode == 1
+    assert "the gate refused: amounts_keep_their_scale" in refused.stderr
+    assert f"new since the last good set: {name}" in refused.stderr
+    assert f"last good set: as of {DAY}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    status = command(company_home, "status")
+    assert (status.returncode, f"as of {DAY}" in status.stdout) == (0, True)
+    assert "refused      since 20" in status.stdout
+    assert command(company_home, "rollback").returncode == 2
+
+
+@pytest.mark.parametrize("moment", ["reading calls", "dbt: 20", "publishing"])
+def test_a_run_killed_in_the_middle_leaves_nothing_to_mend(
+    company_home: Home, run_job: RunJob, moment: str, tmp_path: Path
+) -> None:
+    script = [MELLANTID, "--home", str(company_home.root), "run", "--as-of", str(DAY)]
+    with subprocess.Popen(script, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if moment in line:
+                os.kill(process.pid, signal.SIGKILL)
+                break
+        assert process.wait() == -signal.SIGKILL
+    assert Published(company_home).sets() == []
+    assert run_job(company_home, DAY)
+    write_home(simulate(120, 3, DAY), tmp_path / "other")
+    assert run_job(Home.at(tmp_path / "other"), DAY)
+    found, expected = (
+        Published(home).current() for home in (company_home, Home.at(tmp_path / "other"))
+    )
+    assert found is not None
+    assert expected is not None
+    assert hashes(found) == hashes(expected)
+    assert not list(company_home.root.glob("*/.tmp-*"))
+
+
+def test_of_two_runs_at_once_one_works_and_the_other_says_who(company_home: Home) -> None:
+    script = [MELLANTID, "--home", str(company_home.root), "run", "--as-of", str(DAY)]
+    with subprocess.Popen(script, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
+        assert one.stderr is not None
+        one.stderr.readline()
+        other = command(company_home, "run", "--as-of", str(DAY))
+        one.communicate()
+    assert one.returncode == 0
+    assert other.returncode == 3
+    assert f"mellantid run (process {one.pid} on " in other.stderr
+    assert len(other.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["run", "--as-of", "yesterday"], "write the day as 2026-03-31"),
+        (["run", "--as-of", "2999-01-01"], "choose a day from 2010-01-01 to today"),
+        (["frobnicate"], "No such command"),
+        (["rollback"], "no earlier published set"),
+        (["simulate", "--out", "."], "not simulated"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    home: Home, arguments: list[str], part: str
+) -> None:
+    done = command(home, *arguments)
+    assert done.returncode == 2
+    assert part in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_wrong_configuration_is_exit_code_2(home: Home) -> None:
+    home.company_file.write_text("zone: Mars\n")
+    for arguments in (["run"], ["ingest"], ["status"]):
+        done = command(home, *arguments)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        assert "company.yml: zone: 'Mars' is not an IANA zone" in done.stderr
+
+
+def test_ingest_says_what_landed_and_what_did_not(company_home: Home) -> None:
+    (company_home.inbox / "strange.csv").write_text("a,b\n1,2\n")
+    dry = command(company_home, "ingest", "--dry-run")
+    assert dry.returncode == 1
+    assert "dry run: nothing was kept" in dry.stdout
+    assert "strange.csv: has headers that no mapping knows" in dry.stdout
+    assert not any(company_home.landed.iterdir())
+    assert command(company_home, "ingest").returncode == 1
+    assert "by hubspot/deals" in dry.stdout
