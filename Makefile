@@ -31,7 +31,8 @@ test: .venv/ready
 	$(BIN)/pytest -n 2
 
 dev: .venv/ready demo/inbox
-	mkdir -p demo/dagster && cp -n dagster.yaml demo/dagster/ || true
+	mkdir -p demo/dagster
+	cp -n dagster_project/dagster.yaml demo/dagster/ || true
 	MELLANTID_HOME=$(CURDIR)/demo DAGSTER_HOME=$(CURDIR)/demo/dagster $(BIN)/dagster dev -h 127.0.0.1
 
 lint: .venv/ready

@@ -133,7 +133,7 @@ def _set_up(home: Home) -> None:
     folder = home.root / "dagster"
     folder.mkdir(exist_ok=True)
     if not (folder / "dagster.yaml").exists():
-        shutil.copy(Path(__file__).parents[1] / "dagster.yaml", folder)
+        shutil.copy(Path(__file__).with_name("dagster.yaml"), folder)
     os.environ["MELLANTID_HOME"] = str(home.root)
     os.environ["DAGSTER_HOME"] = str(folder)
     os.environ["DAGSTER_DISABLE_TELEMETRY"] = "true"

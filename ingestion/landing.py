@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -293,35 +293,44 @@ class Landing:
         file_format = readers.format_of(archived)
         names = [Path(n["name"]).name for n in receipt["names"]]
         names += [name.removesuffix(".gz") for name in names]
-        found: dict[Dialect, list[str]] = {}
+        found: dict[Dialect, list[str] | FileRejected] = {}
         complete: list[tuple[bool, int, Entry]] = []
-        partial: list[tuple[bool, float, Entry, list[str], list[str]]] = []
+        partial: list[Partial] = []
         for entry in self.mappings.entries.values():
             mapping = entry.mapping
             if file_format not in mapping.formats:
                 continue
             if mapping.dialect not in found:
-                found[mapping.dialect] = readers.headers_of(
-                    archived, file_format, mapping.dialect, self.scratch
-                )
+                found[mapping.dialect] = self._headers(archived, file_format, mapping.dialect)
             headers = found[mapping.dialect]
+            if isinstance(headers, FileRejected):
+                continue
             named = any(entry.matches_name(name) for name in names)
             missing = entry.missing_headers(headers)
-            if not missing:
-                complete.append((named, len(mapping.headers), entry))
-            else:
+            if missing:
                 share = 1 - len(missing) / len(mapping.headers)
-                partial.append((named, share, entry, missing, headers))
-        if complete:
-            best = max((named, n) for named, n, _ in complete)
-            winners = [entry for named, n, entry in complete if (named, n) == best]
-            if len(winners) == 1:
-                return winners[0]
+                partial.append(Partial(named, share, entry, missing[0], headers))
+            else:
+                complete.append((named, len(mapping.headers), entry))
+        if not complete:
+            unreadable = [f for f in found.values() if isinstance(f, FileRejected)]
+            raise _unrecognised(partial, unreadable, file_format)
+        best = max((named, n) for named, n, _ in complete)
+        winners = [entry for named, n, entry in complete if (named, n) == best]
+        if len(winners) > 1:
             labels = " and ".join(entry.label for entry in winners)
             raise FileRejected(
                 "ambiguous", f"fits {labels}; give one of them a name pattern in mappings/"
             )
-        raise _unrecognised(partial, archived, file_format)
+        return winners[0]
+
+    def _headers(
+        self, archived: Path, file_format: Format, dialect: Dialect
+    ) -> list[str] | FileRejected:
+        try:
+            return readers.headers_of(archived, file_format, dialect, self.scratch)
+        except FileRejected as error:
+            return error
 
     def _known_at(self, entry: Entry, receipt: dict[str, Any]) -> datetime:
         """When the export knew what it says: mapping, file name, sidecar, else arrival."""
@@ -477,26 +486,34 @@ def _day(text: str, name: str) -> date:
         ) from error
 
 
+class Partial(NamedTuple):
+    """A mapping that a file nearly fits: by name, by this share of its headers."""
+
+    named: bool
+    share: float
+    entry: Entry
+    missing: str
+    headers: list[str]
+
+
 def _unrecognised(
-    partial: list[tuple[bool, float, Entry, list[str], list[str]]],
-    archived: Path,
-    file_format: Format,
+    partial: list[Partial], unreadable: list[FileRejected], file_format: Format
 ) -> FileRejected:
     """Say what is missing from the mapping that comes nearest, with the header most like it."""
-    if not partial:
-        return FileRejected(
-            "unrecognised", f"is {file_format}, which no mapping takes; add a mapping"
-        )
-    named, share, entry, missing, headers = max(partial, key=lambda p: (p[0], p[1]))
-    if named or share >= 0.5:
-        near = difflib.get_close_matches(missing[0], headers, n=1, cutoff=0.4)
-        hint = f" (nearest: {near[0]!r})" if near else ""
+    nearest = max(partial, key=lambda p: (p.named, p.share), default=None)
+    if nearest and (nearest.named or nearest.share >= 0.5):
+        like = difflib.get_close_matches(nearest.missing, nearest.headers, n=1, cutoff=0.4)
+        hint = f" (nearest: {like[0]!r})" if like else ""
         return FileRejected(
             "required_column_missing",
-            f"looks like {entry.label} but has no column {missing[0]!r}{hint}; export it with that "
-            "column, or name the new header in mappings/",
+            f"looks like {nearest.entry.label} but has no column {nearest.missing!r}{hint}; export "
+            "it with that column, or name the new header in mappings/",
         )
-    if file_format == "csv" and len(headers) <= 1:
+    if unreadable:
+        return unreadable[0]
+    if nearest is None:
+        return FileRejected("unrecognised", f"is {file_format}, which no mapping takes; add one")
+    if file_format == "csv" and len(nearest.headers) <= 1:
         return FileRejected(
             "unrecognised",
             "reads as a single column; set dialect.separator and encoding in a mapping for it",

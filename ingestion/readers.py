@@ -78,18 +78,14 @@ def format_of(path: Path) -> Format:
 
 
 def headers_of(path: Path, file_format: Format, dialect: Dialect, scratch: Path) -> list[str]:
-    """The headers of a file as it reads in this dialect; empty if it does not."""
-    try:
-        if file_format == "csv":
-            with _csv_text(path, dialect, scratch).open(encoding="utf-8", newline="") as file:
-                return _header_row(next(_csv_records(file, dialect), []))
-        if file_format == "xlsx":
-            rows = _workbook_rows(path, dialect)
-            return _header_row([_cell_text(cell) for cell in next(rows, [])])
-        with duckdb.connect() as connection:
-            return _load(path, file_format, connection, "limit 1")
-    except (FileRejected, UnicodeError, csv.Error):
-        return []
+    """The headers of a file as it reads in this dialect. Raises FileRejected if it does not."""
+    if file_format == "csv":
+        with _csv_text(path, dialect, scratch).open(encoding="utf-8", newline="") as file:
+            return _first_record(file, dialect)
+    if file_format == "xlsx":
+        return _header_row([_cell_text(cell) for cell in next(_workbook_rows(path, dialect), [])])
+    with duckdb.connect() as connection:
+        return _load(path, file_format, connection, "limit 1")
 
 
 def read(
@@ -168,9 +164,18 @@ def _csv_records(file: Any, dialect: Dialect) -> Iterator[list[str]]:
     return csv.reader(file, delimiter=dialect.separator, strict=True)
 
 
+def _first_record(file: Any, dialect: Dialect) -> list[str]:
+    try:
+        return _header_row(next(_csv_records(file, dialect), []))
+    except csv.Error as error:
+        raise FileRejected(
+            "broken_quotes", "has a broken quotation mark in its headers; export it again"
+        ) from error
+
+
 def _read_csv(text: Path, dialect: Dialect, connection: duckdb.DuckDBPyConnection) -> Sheet:
     with text.open(encoding="utf-8", newline="") as file:
-        headers = _header_row(next(_csv_records(file, dialect), []))
+        headers = _first_record(file, dialect)
     _check_headers(headers)
     columns = {f"c{i}": "VARCHAR" for i in range(len(headers))}
     try:
