@@ -192,8 +192,8 @@ def _shown(path: Path) -> str:
 def _say_files(files: list[FileOutcome], every: bool) -> None:
     """The count of files by outcome; each new or rejected one (or every one) on a line."""
     counts = {o: sum(f.outcome == o for f in files) for o in OUTCOMES}
-    shown = ", ".join(f"{n} {OUTCOMES[o]}" for o, n in counts.items() if n)
-    click.echo(f"files      {len(files)} in the inbox{': ' if shown else ''}{shown}")
+    shown = [f"{n} {OUTCOMES[o]}" for o, n in counts.items() if n or o == "rejected"]
+    click.echo(f"files      {len(files)} in the inbox: {', '.join(shown)}")
     for file in files:
         if file.outcome == "rejected":
             click.echo(f"  rejected  {file.message}")

@@ -35,7 +35,6 @@ FIRST_STAGE = """
     group by 1
     having sum(counts.n_mature) > 0
     order by n desc, label
-    limit {limit}
 """
 
 CUTS = {
@@ -68,7 +67,7 @@ def text(folder: Path) -> str:
             return "\n".join(lines)
         lines += _stage_lines(connection, horizon)
         for name, (mart, label, seller) in CUTS.items():
-            query = FIRST_STAGE.format(mart=mart, label=label, seller=seller, limit=MAX_ROWS)
+            query = FIRST_STAGE.format(mart=mart, label=label, seller=seller)
             lines += _cut_lines(name, _rows(connection, query, [horizon]))
     return "\n".join(lines)
 
@@ -93,8 +92,10 @@ def _stage_lines(connection: duckdb.DuckDBPyConnection, horizon: int) -> list[st
 
 def _cut_lines(name: str, rows: list[Any]) -> list[str]:
     lines = ["", f"Won from the first stage, by {name}"]
-    for label, n, n_won in rows:
+    for label, n, n_won in rows[:MAX_ROWS]:
         lines.append(f"{_cut(label or '(unknown)', 27):<28}{n:>7,}{_rate(n_won, n):>23}")
+    if len(rows) > MAX_ROWS:
+        lines.append(f"… and {len(rows) - MAX_ROWS} more")
     return lines
 
 

@@ -346,9 +346,10 @@ def _number_cast(context: Context, column: Column, cell: Cell, text: str) -> tup
         broken.append(("not_between_0_and_1", f"not {value} between 0 and 1"))
         plain = digits
     elif column.kind is Kind.INTEGER:
-        divisor = 1000 if cell.unit == "ms" else 1
-        value = f"try_cast({plain} as decimal(38, 6)) // {divisor}"
-        value = f"try_cast({value} as bigint)"
+        number = f"try_cast({plain} as decimal(38, 6))"
+        value = f"try_cast({number} as bigint)"
+        if cell.unit == "ms":
+            value = f"try_cast(floor({number} / 1000) as bigint)"
         broken.append(("not_a_whole_number", rf"not regexp_matches({plain}, '^-?\d+(\.0+)?$')"))
     else:
         places = 2 if column.kind is Kind.MONEY else 8

@@ -103,3 +103,17 @@ def test_a_missing_result_or_one_of_another_run_refuses(tmp_path: Path) -> None:
 def test_there_is_no_fourth_outcome() -> None:
     with pytest.raises(ValueError, match="no such outcome"):
         CheckResult("a", "dbt", "warned")
+
+
+def test_alerts_are_off_until_configured(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dagster_project import definitions
+
+    assert definitions.alert_sensors() == []
+    alerts = {
+        "email_from": "run@firm.example",
+        "email_to": ["team@firm.example"],
+        "smtp_host": "mail.firm.example",
+        "slack_channel": "#sales",
+    }
+    monkeypatch.setattr(definitions, "COMPANY", Company.model_validate({"alerts": alerts}))
+    assert len(definitions.alert_sensors()) == 2

@@ -277,3 +277,60 @@ def test_a_home_hashed_with_another_key_is_refused(
     monkeypatch.setenv("MELLANTID_KEY_FILE", str(sheet.root / "hash.key"))
     with pytest.raises(UserError, match="lies inside the home"):
         Landing(sheet)
+
+
+# --- HubSpot -------------------------------------------------------------------------------------
+
+
+def test_hubspot_calls_by_api_name_and_by_label_are_the_same_call(home: Home) -> None:
+    import duckdb
+
+    (home.inbox / "calls-api.csv").write_text(
+        "hs_object_id,hs_timestamp,hs_call_disposition,hs_call_direction,hs_call_duration,"
+        "hubspot_owner_id,Associated Deal IDs\n"
+        "5,2026-01-02T10:00:00Z,f240bbac-87c9-4f6e-bf70-924b57d47db7,OUTBOUND,61500,7,1;2\n"
+    )
+    (home.inbox / "calls-view.csv").write_text(
+        "Record ID,Activity date,Call outcome,Call direction,Call duration,Activity assigned to,"
+        "Associated Deal IDs\n"
+        "5,2026-01-02 11:00,Connected,Outbound,61500,7,1\n"
+    )
+    report = Landing(home).run()
+    assert {file.entry for file in report.files} == {"hubspot/calls"}
+    paths = [str(home.landed / file.load_id / "activities.parquet") for file in report.files]
+    with duckdb.connect() as connection:
+        rows = connection.execute(
+            "select distinct activity_id, type, cast(occurred_at as varchar), seller_id, deal_id, "
+            "direction, outcome, duration_s from read_parquet(?)",
+            [paths],
+        ).fetchall()
+    assert rows == [
+        ("hubspot:5", "call", "2026-01-02 10:00:00", "hubspot:7", "hubspot:1", "outbound",
+         "connected", 61)
+    ]  # fmt: skip
+
+
+def test_hubspot_view_takes_a_companys_own_stages_from_the_home(home: Home) -> None:
+    import duckdb
+
+    values = {"Första mötet": "first"}
+    own = {
+        "stages": [{"pipeline_id": "default", "stage_id": "first", "position": 1, "kind": "open"}],
+        "files": {
+            "deals": {"tables": {"deals": {"columns": {"stage_id": {"values": values}}}}},
+        },
+    }
+    (home.mappings / "hubspot.yml").write_text(yaml.safe_dump(own))
+    (home.inbox / "deals.csv").write_text(
+        'Record ID,Deal Stage,"Date entered ""Contract Sent (Sales Pipeline)"""\n'
+        "1,Första mötet,2026-01-02 10:00\n2,Closed Won,\n"
+    )
+    (file,) = Landing(home).run().files
+    with duckdb.connect() as connection:
+        folder = home.landed / file.load_id
+        stages = connection.execute(f"select stage_id from '{folder}/deals.parquet'").fetchall()
+        entered = connection.execute(
+            f"select deal_id, new_value, fidelity from '{folder}/deal_changes.parquet'"
+        ).fetchall()
+    assert sorted(stages) == [("hubspot:closedwon",), ("hubspot:first",)]
+    assert entered == [("hubspot:1", "hubspot:contractsent", "latest_per_stage")]

@@ -261,3 +261,26 @@ def test_a_wide_sheet_has_the_latest_entry_per_stage(home: Home) -> None:
         ["sheet:d", "lost", "latest_per_stage"],
         ["sheet:e", "create", "latest_per_stage"],
     ]
+
+
+def test_a_long_sheet_is_a_log_and_places_the_deal_where_it_last_was(home: Home) -> None:
+    (home.mappings / "sheet.yml").write_text(
+        "stages:\n"
+        "  - {pipeline_id: default, stage_id: A, position: 1, kind: open}\n"
+        "  - {pipeline_id: default, stage_id: B, position: 2, kind: open}\n"
+    )
+    (home.inbox / "long.csv").write_text(
+        "Deal,Stage,Entered at,Owner,Amount\n"
+        "d,A,2026-01-10,Ann,100\n"
+        "d,B,2026-02-01,Bo,120\n"
+        "d,A,2026-03-01,Bo,120\n"
+    )
+    marts = build(home, date(2030, 1, 1))
+    moves = mart(marts, "fct_stage_transitions").sort_values("move_number")
+    assert moves[["kind", "seller_id", "amount"]].to_numpy().tolist() == [
+        ["create", "sheet:Ann", 100.0],
+        ["advance", "sheet:Bo", 120.0],
+        ["regress", "sheet:Bo", 120.0],
+    ]
+    deal = mart(marts, "dim_deals").iloc[0]
+    assert (deal["stage_id"], deal["status"]) == ("sheet:A", "open")
