@@ -201,6 +201,85 @@ def test_maven_deals_without_any_date_are_known_only_from_the_export(
     assert visits["entered_at_earliest"].isna().all()
 
 
+# --- BPI 2012 ------------------------------------------------------------------------------------
+
+BPI_ZONE, BPI_DAY = "Europe/Amsterdam", date(2012, 3, 14)
+BPI_STAGES = ["A_SUBMITTED", "A_PARTLYSUBMITTED", "A_PREACCEPTED", "A_ACCEPTED", "A_FINALIZED",
+              "A_APPROVED", "A_DECLINED", "A_CANCELLED"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bpi(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path, Home]:
+    """(stage entries in order, from the file alone; folder of marts; home)"""
+    path = shared("bpi2012_loan") / "bpi2012_events.csv.gz"
+    events = pd.read_csv(path, dtype=str)
+    events["at"] = pd.to_datetime(events["timestamp"], format="ISO8601", utc=True)
+    events = events.sort_values(["case_id", "at"], kind="stable")
+    events["seller"] = events.groupby("case_id")["resource"].ffill()
+    moves = events[events["activity"].isin(BPI_STAGES)].copy()
+    repeated = moves["activity"].eq(moves.groupby("case_id")["activity"].shift())
+    moves = moves[~repeated]
+    home = _prepare(tmp_path_factory.mktemp("bpi") / "home", BPI_ZONE, "bpi2012.yml", [path])
+    return moves, build(home, BPI_DAY), home
+
+
+def test_bpi_every_event_lands(bpi: tuple[pd.DataFrame, Path, Home]) -> None:
+    *_, home = bpi
+    (facts,) = (m for m in manifests(home, Landing(home).run().loads) if m["entry"] == "bpi/events")
+    assert (facts["records"], facts["quarantined"]) == (262_200, 0)
+
+
+def test_bpi_transitions_and_seconds_equal_the_files(
+    bpi: tuple[pd.DataFrame, Path, Home],
+) -> None:
+    moves, marts, _ = bpi
+    found = mart(marts, "fct_stage_transitions").sort_values(["deal_id", "move_number"])
+    assert len(found) == len(moves) == 56_357
+    whole = moves["at"].dt.floor("s")
+    expected = pd.DataFrame(
+        {
+            "deal_id": "bpi:" + moves["case_id"],
+            "to_stage_id": "bpi:" + moves["activity"],
+            "from_stage_id": "bpi:" + moves.groupby("case_id")["activity"].shift(),
+            "seconds_in_from_stage": (
+                whole - whole.groupby(moves["case_id"]).shift()
+            ).dt.total_seconds(),
+        }
+    )
+    key = ["deal_id", "from_stage_id", "to_stage_id"]
+    columns = [*key, "seconds_in_from_stage"]
+    pd.testing.assert_frame_equal(
+        found[columns].sort_values(columns).reset_index(drop=True),
+        expected[columns].sort_values(columns).reset_index(drop=True),
+        check_dtype=False,
+    )
+
+
+def test_bpi_visits_and_seconds_per_stage_equal_the_files(
+    bpi: tuple[pd.DataFrame, Path, Home],
+) -> None:
+    moves, marts, _ = bpi
+    end = pd.Timestamp("2012-03-14 23:59:59", tz=BPI_ZONE)
+    whole = moves["at"].dt.floor("s")
+    left = whole.groupby(moves["case_id"]).shift(-1).fillna(end)
+    seconds = (left - whole).dt.total_seconds()
+    expected = seconds.groupby("bpi:" + moves["activity"]).agg(["size", "sum"])
+    visits = mart(marts, "fct_stage_visits")
+    found = visits.groupby("stage_id")["seconds_in_stage"].agg(["size", "sum"])
+    pd.testing.assert_frame_equal(found, expected, check_dtype=False, check_names=False)
+    undecided = visits[visits["is_censored"] & (visits["stage_kind"] == "open")]
+    last = moves.groupby("case_id")["activity"].last()
+    assert len(undecided) == (~last.isin(BPI_STAGES[5:])).sum()
+
+
+def test_bpi_seller_is_the_resource_in_force(bpi: tuple[pd.DataFrame, Path, Home]) -> None:
+    """At each approval: who last touched the application, that event included."""
+    moves, marts, _ = bpi
+    won = moves[moves["activity"] == "A_APPROVED"].set_index("case_id")["seller"]
+    found = mart(marts, "fct_stage_transitions").query("kind == 'won'").set_index("deal_id")
+    assert found["seller_id"].to_dict() == ("bpi:" + won).rename(lambda c: f"bpi:{c}").to_dict()
+
+
 def test_landing_manifests_account_for_every_record(maven: tuple[Home, Path]) -> None:
     home, _ = maven
     for receipt_file in home.archive.glob("*.json"):
