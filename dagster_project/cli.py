@@ -177,12 +177,20 @@ def _report(home: Home, published: Any, run_id: str) -> None:
     current = published.current() == folder
     where = published.link if current else folder
     later = "" if current else f" (current stays {published.status()['current']['as_of']})"
-    click.echo(f"published  {_shown(where)} as of {manifest['as_of']}{later}\n")
+    click.echo(f"published  {_shown(where)} as of {manifest['as_of']}{later}")
+    end = f"{home.company().end_of(date.fromisoformat(manifest['as_of'])):%Y-%m-%d %H:%M:%S}"
+    if unknown := sum(load["known_at"] > end for load in manifest["loads"]):
+        click.echo(
+            f"           {unknown} files were known only later and are not in it; "
+            "docs/mappings.md, known_at"
+        )
+    click.echo()
     click.echo(first_page.text(folder))
 
 
 def _total(manifest: dict[str, Any], key: str) -> str:
-    return f"{sum(load[key] for load in manifest['loads']):,}"
+    files = (load for load in manifest["loads"] if not load["entry"].endswith("/stages"))
+    return f"{sum(load[key] for load in files):,}"
 
 
 def _shown(path: Path) -> str:
@@ -223,8 +231,8 @@ def _explain(published: Any, day: date, refused: dict[str, Any]) -> int:
     for name in refused["new_files"]:
         click.echo(f"mellantid: new since the last good set: {name}", err=True)
     current = published.manifest(published.current())
-    stands = f"as of {current['as_of']} ({current['run']})" if current else "none yet"
-    click.echo(f"mellantid: last good set: {stands}; it stands", err=True)
+    stands = f"as of {current['as_of']} ({current['run']}); it stands" if current else "none yet"
+    click.echo(f"mellantid: last good set: {stands}", err=True)
     return code
 
 
@@ -312,7 +320,8 @@ def rollback(home_path: str) -> None:
             raise UserError(f"home {home.root}: nothing is published there")
         with lease(home, "mellantid rollback"):
             folder = Published(home).rollback()
-        click.echo(f"current is now {folder.name}; the next run publishes anew")
+            as_of = Published(home).manifest(folder)["as_of"]
+        click.echo(f"current is now {folder.name}, as of {as_of}; the next run publishes anew")
 
 
 @main.command()

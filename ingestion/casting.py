@@ -325,14 +325,19 @@ def _id(context: Context, text: str) -> tuple[str, Broken]:
 
 
 def _plain_number(context: Context, text: str) -> str:
-    """Digits, sign and a decimal point; whatever does not fit the dialect stays and fails."""
+    """Digits, sign and a decimal point; what does not fit the dialect becomes `?` and fails.
+
+    Groups must be of three digits: `1.234` with points for thousands is a number, `1234.50` is
+    then written in another dialect and would be read a hundred times too large.
+    """
     dialect = context.dialect
-    grouping = re.escape(dialect.thousands).replace("'", "''")
-    plain = f"regexp_replace({text}, '[{SPACES}{grouping}]', '', 'g')"
+    group = "[" + SPACES + re.escape(dialect.thousands) + "]"
+    decimal = re.escape(dialect.decimal)
+    form = rf"^[+-]?(\d+|\d{{1,3}}({group}\d{{3}})+)({decimal}\d+)?[{SPACES}]?%?$"
+    plain = f"regexp_replace({text}, {literal(group)}, '', 'g')"
     if dialect.decimal == ",":
-        # A point would be read as a decimal sign after the replacement, so it is made to fail.
-        plain = f"replace(replace({plain}, '.', '?'), ',', '.')"
-    return plain
+        plain = f"replace({plain}, ',', '.')"
+    return f"case when regexp_matches({text}, {literal(form)}) then {plain} else '?' end"
 
 
 def _number_cast(context: Context, column: Column, cell: Cell, text: str) -> tuple[str, Broken]:
@@ -356,6 +361,8 @@ def _number_cast(context: Context, column: Column, cell: Cell, text: str) -> tup
         value = f"try_cast({plain} as {column.sql_type})"
         decimals = rf"regexp_matches({plain}, '^-?\d+\.\d{{{places}}}\d*[1-9]\d*$')"
         broken.append(("too_many_decimals", decimals))
+        # 1.000 is a thousand to one writer and one to another; no price has three decimals.
+        broken.append(("three_decimals", rf"regexp_matches({plain}, '^-?\d+\.\d{{3}}$')"))
         too_large = rf"regexp_matches({plain}, '^-?0*[1-9]\d{{{MONEY_DIGITS - 1},}}(\.|$)')"
         broken.append(("too_large", too_large if places == 2 else f"{value} is null"))
     broken.append(("not_a_number", rf"not regexp_matches({plain}, '^-?\d+(\.\d+)?$')"))
@@ -439,7 +446,8 @@ def _known_at(context: Context, text: str) -> tuple[str, Broken]:
     local, utc = _instant(context, cell, text)
     whole_day = f"case when {text} like '%:%' then {local} else {local} + {MIDNIGHT_TO_END} end"
     value = f"coalesce({utc}, timezone('UTC', timezone({context.zone}, {whole_day})))"
-    return value, [("not_a_date", f"{value} is null")]
+    years = f"not year({value}) between 1990 and 2100"
+    return value, [("not_a_date", f"{value} is null"), ("date_out_of_range", years)]
 
 
 def _change_value(context: Context, cell: Cell, text: str) -> tuple[str, Broken]:

@@ -56,6 +56,15 @@ accepted_changes: []
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def checked_zone(zone: str) -> str:
+    """The zone, or ValueError if there is none of that name."""
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError(f"{zone!r} is not an IANA zone such as Europe/Stockholm") from error
+    return zone
+
+
 class Strict(BaseModel):
     """A model that refuses keys it does not know: a misspelt key must not be a silent default."""
 
@@ -91,11 +100,7 @@ class Company(Strict):
     @field_validator("zone")
     @classmethod
     def _is_a_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{zone!r} is not an IANA zone such as Europe/Stockholm") from error
-        return zone
+        return checked_zone(zone)
 
     @property
     def tz(self) -> ZoneInfo:

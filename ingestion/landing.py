@@ -44,6 +44,7 @@ from ingestion.readers import Sheet, literal
 from ingestion.tables import TABLES
 
 UNFINISHED = (".part", ".tmp", ".crdownload", ".partial")
+LITTER = ("thumbs.db", "desktop.ini")
 SIDECAR = ".known_at"
 
 # A file with more broken records than this is read with the wrong dialect or cut in the middle;
@@ -131,13 +132,17 @@ class Landing:
 
     def _arrived(self, path: Path) -> FileOutcome:
         name = path.relative_to(self.home.inbox).as_posix()
-        self.say(f"reading {name}")
+        shown = _printable(name)
+        self.say(f"reading {shown}")
+        sha256 = ""
         try:
             sha256, archived = self._archived(path)
             receipt = self._with_name(sha256, path, name)
-            return self._land(name, archived, receipt)
+            return self._land(shown, archived, receipt)
         except FileRejected as error:
-            return FileOutcome(name, "rejected", rule=error.rule, message=f"{name}: {error}")
+            return FileOutcome(
+                shown, "rejected", sha256, rule=error.rule, message=f"{shown}: {error}"
+            )
 
     def _archived(self, path: Path) -> tuple[str, Path]:
         """Copy the bytes under their hash; refuse what is not a plain file or changes meanwhile."""
@@ -180,6 +185,7 @@ class Landing:
             "bytes": status.st_size,
             "arrived_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"),
             "known_at": None,
+            "is_known_at_declared": False,
             "entry": None,
             "names": [],
         }
@@ -199,18 +205,12 @@ class Landing:
         sha256 = receipt["sha256"]
         before = receipt["entry"]
         entry = self.mappings.entries.get(before or "")
-        if (
-            entry is None
-            or not (self.home.landed / load_id(sha256, entry) / "manifest.json").exists()
-        ):
+        if entry is None or not self._done(load_id(sha256, entry)):
             entry = self._recognised(archived, receipt)
+            self._settle_known_at(entry, receipt)
         receipt["entry"] = entry.label
-        receipt["known_at"] = (
-            receipt["known_at"] or f"{self._known_at(entry, receipt):%Y-%m-%d %H:%M:%S}"
-        )
         identity = load_id(sha256, entry)
-        done = self.home.landed / identity / "manifest.json"
-        if done.exists():
+        if done := self._done(identity):
             outcome, manifest = "already_landed", json.loads(done.read_text(encoding="utf-8"))
         else:
             outcome = "relanded" if before else "landed"
@@ -231,6 +231,20 @@ class Landing:
             manifest["rules"],
             message=message,
         )
+
+    def _done(self, identity: str) -> Path | None:
+        """The manifest of a load that is there already."""
+        paths = (folder / identity / "manifest.json" for folder in (self._landed, self.home.landed))
+        return next((path for path in paths if path.exists()), None)
+
+    def _settle_known_at(self, entry: Entry, receipt: dict[str, Any]) -> None:
+        """Fix when the bytes were known, once it is declared; until then their arrival counts."""
+        if receipt["known_at"] and receipt["is_known_at_declared"]:
+            return
+        declared = self._declared_known_at(entry, receipt)
+        known_at = declared or datetime.fromisoformat(receipt["arrived_at"])
+        receipt["known_at"] = f"{known_at:%Y-%m-%d %H:%M:%S}"
+        receipt["is_known_at_declared"] = declared is not None
 
     def _relanded(self, seen: set[str]) -> list[FileOutcome]:
         """Archived files that left the inbox but whose mapping or declaration has changed."""
@@ -332,8 +346,8 @@ class Landing:
         except FileRejected as error:
             return error
 
-    def _known_at(self, entry: Entry, receipt: dict[str, Any]) -> datetime:
-        """When the export knew what it says: mapping, file name, sidecar, else arrival."""
+    def _declared_known_at(self, entry: Entry, receipt: dict[str, Any]) -> datetime | None:
+        """When the export knew what it says: by mapping, file name or sidecar."""
         known_at = entry.mapping.known_at
         if known_at.constant:
             return self.company.end_of(known_at.constant)
@@ -343,7 +357,7 @@ class Landing:
                     return self.company.end_of(_day(match.group(1), seen["name"]))
         if receipt.get("sidecar"):
             return self.company.end_of(_day(receipt["sidecar"], receipt["first_name"] + SIDECAR))
-        return datetime.fromisoformat(receipt["arrived_at"])
+        return None
 
     # --- writing a load --------------------------------------------------------------------------
 
@@ -432,7 +446,7 @@ def inbox_files(home: Home) -> Iterator[Path]:
             continue
         if path.is_dir() and not path.is_symlink():
             continue
-        if path.suffix.lower() not in (*UNFINISHED, SIDECAR):
+        if path.suffix.lower() not in (*UNFINISHED, SIDECAR) and path.name.lower() not in LITTER:
             yield path
 
 
@@ -471,15 +485,27 @@ def _own_columns(name: str) -> FileMapping:
     )
 
 
+def _printable(name: str) -> str:
+    """A file name that cannot write lines or colours of its own into a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in name)
+
+
 def _sidecar(path: Path) -> str | None:
     sidecar = path.with_name(path.name + SIDECAR)
-    return sidecar.read_text(encoding="utf-8").strip()[:40] if sidecar.is_file() else None
+    return (
+        sidecar.read_text(encoding="utf-8", errors="replace").strip()[:40]
+        if sidecar.is_file()
+        else None
+    )
 
 
 def _day(text: str, name: str) -> date:
     digits = re.sub(r"\D", "", text)[:8]
     try:
-        return date.fromisoformat(digits)
+        day = date.fromisoformat(digits)
+        if not 1990 <= day.year <= 2100:
+            raise ValueError(day)
+        return day
     except ValueError as error:
         raise FileRejected(
             "known_at_unreadable", f"{name}: the date it was known must read like 2026-03-31"
@@ -502,7 +528,9 @@ def _unrecognised(
     """Say what is missing from the mapping that comes nearest, with the header most like it."""
     nearest = max(partial, key=lambda p: (p.named, p.share), default=None)
     if nearest and (nearest.named or nearest.share >= 0.5):
-        like = difflib.get_close_matches(nearest.missing, nearest.headers, n=1, cutoff=0.4)
+        # In a file without a header row a header is a value: none with digits or @ is shown.
+        plain = [header for header in nearest.headers if re.fullmatch(r"[^\d@]{1,40}", header)]
+        like = difflib.get_close_matches(nearest.missing, plain, n=1, cutoff=0.4)
         hint = f" (nearest: {like[0]!r})" if like else ""
         return FileRejected(
             "required_column_missing",
@@ -516,11 +544,13 @@ def _unrecognised(
     if file_format == "csv" and len(nearest.headers) <= 1:
         return FileRejected(
             "unrecognised",
-            "reads as a single column; set dialect.separator and encoding in a mapping for it",
+            "reads as a single column: take away a title above the headers, or set "
+            "dialect.separator and encoding in a mapping for it",
         )
     return FileRejected(
         "unrecognised",
-        "has headers that no mapping knows; add a mapping, or take it out of the inbox",
+        "has headers that no mapping knows in its first row (of its first sheet); add a mapping, "
+        "or take it out of the inbox",
     )
 
 

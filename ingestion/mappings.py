@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from ingestion.errors import UserError
-from ingestion.home import Company, Home, Strict, read_yaml, validated
+from ingestion.home import Company, Home, Strict, checked_zone, read_yaml, validated
 from ingestion.tables import TABLES
 
 SHIPPED = Path(__file__).parent / "sources"
@@ -33,6 +33,8 @@ class Dialect(Strict):
     `company`, `UTC` or an IANA name, for times without an offset.
     """
 
+    _as_tuple = field_validator("dates", "nulls", mode="before")(lambda v: _listed(v))
+
     encoding: Literal["utf-8", "utf-16", "cp1252", "latin-1"] = "utf-8"
     separator: str = Field(",", min_length=1, max_length=1)
     decimal: Literal[".", ","] = "."
@@ -41,6 +43,26 @@ class Dialect(Strict):
     zone: str = "company"
     nulls: tuple[str, ...] = ()
     sheet: str | None = None
+
+    @field_validator("dates")
+    @classmethod
+    def _are_formats(cls, dates: tuple[str, ...]) -> tuple[str, ...]:
+        for form in dates:
+            known = re.sub(r"%-?[YymdHIMSfpbBzjyaAe]|[^%]", "", form) == "" and "%" in form
+            if form not in ("iso", "excel_serial") and not known:
+                raise ValueError(f"{form!r} is not iso, excel_serial or strptime, as in %d/%m/%Y")
+        return dates
+
+    @field_validator("zone")
+    @classmethod
+    def _is_a_zone(cls, zone: str) -> str:
+        return zone if zone == "company" else checked_zone(zone)
+
+    @model_validator(mode="after")
+    def _signs_differ(self) -> "Dialect":
+        if self.thousands == self.decimal:
+            raise ValueError("thousands and decimal are the same sign")
+        return self
 
 
 class Cell(Strict):
@@ -101,10 +123,7 @@ class TableMapping(Strict):
     @classmethod
     def _is_a_pattern(cls, pattern: str | None) -> str | None:
         if pattern is not None:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise ValueError(f"is not a regular expression: {error}") from error
+            _compiled(pattern)
         return pattern
 
 
@@ -114,6 +133,13 @@ class KnownAt(Strict):
     file_name: str | None = None
     constant: date | None = None
     column: Cell | None = None
+
+    @field_validator("file_name")
+    @classmethod
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        if pattern is not None and _compiled(pattern).groups < 1:
+            raise ValueError("needs (brackets) around the date")
+        return pattern
 
 
 class FileMapping(Strict):
@@ -135,7 +161,11 @@ class FileMapping(Strict):
     @field_validator("headers", mode="before")
     @classmethod
     def _alternatives(cls, headers: Any) -> Any:
-        return tuple((h,) if isinstance(h, str) else tuple(h) for h in headers or ())
+        listed = tuple((h,) if isinstance(h, str) else tuple(h) for h in headers or ())
+        for wanted in (w for alternatives in listed for w in alternatives):
+            if _is_pattern(str(wanted)):
+                _compiled(str(wanted)[1:-1])
+        return listed
 
     @model_validator(mode="after")
     def _names_declared_columns(self) -> "FileMapping":
@@ -159,6 +189,20 @@ class SystemMapping(Strict):
     doc: str
     files: Mapping[str, FileMapping]
     stages: tuple[Mapping[str, Any], ...] = ()
+
+    @field_validator("stages")
+    @classmethod
+    def _are_stages(cls, stages: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
+        seen = set()
+        for stage in stages:
+            if unknown := set(stage) - set(TABLES["stages"].by_name):
+                known = ", ".join(TABLES["stages"].by_name)
+                raise ValueError(f"a stage has no {sorted(unknown)[0]!r}; it has {known}")
+            identity = tuple(stage.get(k) for k in TABLES["stages"].key)
+            if identity in seen:
+                raise ValueError(f"{stage.get('stage_id')} is there twice")
+            seen.add(identity)
+        return stages
 
 
 @dataclass(frozen=True)
@@ -216,17 +260,17 @@ class Mappings:
         entries: dict[str, Entry] = {}
         stages: dict[str, tuple[Mapping[str, Any], ...]] = {}
         origins: dict[str, str] = {}
-        shipped = {path.name: path for path in sorted(SHIPPED.glob("*.yml"))}
-        own = {path.name: path for path in sorted(home.mappings.glob("*.yml"))}
+        shipped = {path.stem: path for path in _mapping_files(SHIPPED)}
+        own = {path.stem: path for path in _mapping_files(home.mappings)}
         for name in sorted({*shipped, *own}):
             content: dict[str, Any] = {}
             for path in filter(None, (shipped.get(name), own.get(name))):
                 content = laid_over(content, read_yaml(path))
-            mapping = validated(f"mappings/{name}", content, SystemMapping)
+            mapping = validated(f"mappings/{name}.yml", content, SystemMapping)
             if mapping.system in origins:
                 raise UserError(
-                    f"mappings/{name}: system {mapping.system} is {origins[mapping.system]}'s; "
-                    "use that file name or another system"
+                    f"mappings/{name}.yml: system {mapping.system} is that of "
+                    f"{origins[mapping.system]}.yml; use that file name or another system"
                 )
             origins[mapping.system] = name
             stages[mapping.system] = mapping.stages
@@ -236,8 +280,28 @@ class Mappings:
         return cls(entries, stages)
 
 
+def _mapping_files(folder: Path) -> list[Path]:
+    paths = (p for p in folder.glob("*") if p.suffix in (".yml", ".yaml") and p.is_file())
+    return sorted(paths)
+
+
+def _listed(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from error
+
+
+def _is_pattern(wanted: str) -> bool:
+    return len(wanted) > 2 and wanted[0] == wanted[-1] == "/"
+
+
 def _has(headers: list[str], wanted: str) -> bool:
-    if len(wanted) > 2 and wanted[0] == wanted[-1] == "/":
+    if _is_pattern(wanted):
         return any(re.fullmatch(wanted[1:-1], header) for header in headers)
     return wanted in headers
 

@@ -14,9 +14,10 @@ import gzip
 import io
 import itertools
 import json
-import shutil
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -51,6 +52,22 @@ class Sheet:
     defects: list[tuple[int, str]] = field(default_factory=list)
 
 
+@contextmanager
+def _trusted_to_nobody() -> Iterator[None]:
+    """A parser's own failure on a hostile file rejects that file and stops no other.
+
+    Rust parsers panic with a class that is no Exception.
+    """
+    try:
+        yield
+    except (FileRejected, KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:
+        raise FileRejected(
+            "unreadable", f"cannot be read ({type(error).__name__}); open it, save it again"
+        ) from error
+
+
 def format_of(path: Path) -> Format:
     """The format by the file's first bytes; its name is never asked.
 
@@ -79,6 +96,11 @@ def format_of(path: Path) -> Format:
 
 def headers_of(path: Path, file_format: Format, dialect: Dialect, scratch: Path) -> list[str]:
     """The headers of a file as it reads in this dialect. Raises FileRejected if it does not."""
+    with _trusted_to_nobody():
+        return _headers_of(path, file_format, dialect, scratch)
+
+
+def _headers_of(path: Path, file_format: Format, dialect: Dialect, scratch: Path) -> list[str]:
     if file_format == "csv":
         with _csv_text(path, dialect, scratch).open(encoding="utf-8", newline="") as file:
             return _first_record(file, dialect)
@@ -96,6 +118,17 @@ def read(
     scratch: Path,
 ) -> Sheet:
     """Read a whole file into the table `source`. Raises FileRejected."""
+    with _trusted_to_nobody():
+        return _read(path, file_format, dialect, connection, scratch)
+
+
+def _read(
+    path: Path,
+    file_format: Format,
+    dialect: Dialect,
+    connection: duckdb.DuckDBPyConnection,
+    scratch: Path,
+) -> Sheet:
     connection.execute("drop table if exists source")
     if file_format == "csv":
         return _read_csv(_csv_text(path, dialect, scratch), dialect, connection)
@@ -126,8 +159,10 @@ def _csv_text(path: Path, dialect: Dialect, scratch: Path) -> Path:
             partial.open("w", encoding="utf-8", newline="") as out,
         ):
             _copy_decoded(file, out, dialect, path.stat().st_size)
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise FileRejected("truncated", "is a gzip file cut short; transfer it again") from error
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise FileRejected(
+            "truncated", "is a gzip file cut short or damaged; transfer it again"
+        ) from error
     except UnicodeError as error:
         raise FileRejected(
             "wrong_encoding",
@@ -193,6 +228,11 @@ def _read_csv(text: Path, dialect: Dialect, connection: duckdb.DuckDBPyConnectio
         )
     except duckdb.InvalidInputException:
         return _read_csv_carefully(text, headers, dialect, connection)
+    # Lines of nothing but separators, as spreadsheets leave them below a table.
+    connection.execute(
+        "delete from source where "
+        + " and ".join(f"coalesce(trim({column}), '') = ''" for column in columns)
+    )
     return Sheet(headers, _count(connection))
 
 
@@ -206,7 +246,7 @@ def _read_csv_carefully(
     width = len(headers)
     good: list[tuple[int, list[str | None]]] = []
     defects: list[tuple[int, str]] = []
-    number = 0
+    number = blank = 0
     try:
         with text.open(encoding="utf-8", newline="") as file:
             records = _csv_records(file, dialect)
@@ -215,6 +255,9 @@ def _read_csv_carefully(
                 if not record:
                     continue
                 number += 1
+                if not any(cell.strip() for cell in record):
+                    blank += 1
+                    continue
                 if len(record) == width or (not any(record[width:]) and len(record) > width):
                     good.append((number, [cell or None for cell in record[:width]]))
                 else:
@@ -226,7 +269,7 @@ def _read_csv_carefully(
             f"has a broken quotation mark after record {number}; it may be cut short, export again",
         ) from error
     _store(connection, width, good)
-    return Sheet(headers, number, defects)
+    return Sheet(headers, number - blank, defects)
 
 
 # --- XLSX ----------------------------------------------------------------------------------------
@@ -278,12 +321,15 @@ def _read_xlsx(path: Path, dialect: Dialect, connection: duckdb.DuckDBPyConnecti
     _check_headers(headers)
     width = len(headers)
     good: list[tuple[int, list[str | None]]] = []
+    defects = []
     for number, row in enumerate(rows, start=1):
-        cells = [_cell_text(cell) or None for cell in row[:width]]
-        if any(cells):
-            good.append((number, cells + [None] * (width - len(cells))))
+        cells = [_cell_text(cell) or None for cell in row]
+        if any(cells[width:]):
+            defects.append((number, "wrong_number_of_cells"))
+        elif any(cells):
+            good.append((number, cells[:width] + [None] * (width - len(cells))))
     _store(connection, width, good)
-    return Sheet(headers, len(good))
+    return Sheet(headers, len(good) + len(defects), defects)
 
 
 # --- JSONL and Parquet ---------------------------------------------------------------------------
@@ -372,10 +418,12 @@ def _header_row(cells: list[str]) -> list[str]:
 def _check_headers(headers: list[str]) -> None:
     if len(headers) > MAX_COLUMNS:
         raise FileRejected("too_many_columns", f"has {len(headers)} columns; export fewer")
-    twice = sorted({h for h in headers if h and headers.count(h) > 1})
+    twice = [i for i, h in enumerate(headers, start=1) if h and headers.count(h) > 1]
     if twice:
+        # By number: in a file without a header row these would be values.
         raise FileRejected(
-            "duplicate_header", f"has the column {twice[0]!r} more than once; rename or drop one"
+            "duplicate_header",
+            f"has the same header in columns {twice[0]} and {twice[1]}; rename one",
         )
 
 
@@ -393,8 +441,3 @@ def _count(connection: duckdb.DuckDBPyConnection) -> int:
     row = connection.execute("select count(*) from source").fetchone()
     assert row is not None
     return int(row[0])
-
-
-def clear(scratch: Path) -> None:
-    """Remove what reading left behind: decoded copies hold personal data."""
-    shutil.rmtree(scratch, ignore_errors=True)

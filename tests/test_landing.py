@@ -1,7 +1,9 @@
 """Landing: exactly once by content, again when a mapping changes, and nothing lost on the way."""
 
+import gzip
 import os
 import shutil
+import zipfile
 from datetime import date
 from pathlib import Path
 
@@ -17,6 +19,13 @@ D1,Lead,2026-01-02,Ann,100
 D1,Won,2026-02-02,Ann,100
 D2,Lead,2026-01-05,Bo,50
 """
+
+
+def with_part(part: str) -> str:
+    """A mapping file with one more part, in which the fault is."""
+    return f"system: x\ndoc: y\nfiles: {{a: {{doc: b, headers: [[c]], {part}, tables: {{}}}}}}"
+
+
 STAGES = [
     {"pipeline_id": "default", "stage_id": "Lead", "position": 1, "kind": "open"},
     {"pipeline_id": "default", "stage_id": "Won", "position": 2, "kind": "won"},
@@ -72,7 +81,17 @@ def test_a_changed_value_map_lands_again_from_the_archive(sheet: Home) -> None:
     assert Landing(sheet).run().files == []
 
 
-def test_known_at_is_fixed_at_the_first_landing(sheet: Home) -> None:
+def test_an_arrival_counts_until_a_mapping_declares_when_it_was_known(sheet: Home) -> None:
+    (sheet.inbox / "deals.csv").rename(sheet.inbox / "deals 2026-03-31.csv")
+    first = Landing(sheet).run().files[0]
+    own = {"stages": STAGES, "files": {"long": {"known_at": {"file_name": r"(\d{4}-\d\d-\d\d)"}}}}
+    (sheet.mappings / "sheet.yml").write_text(yaml.safe_dump(own))
+    second = Landing(sheet).run().files[0]
+    assert (second.outcome, second.known_at) == ("relanded", "2026-03-31 21:59:59")
+    assert first.known_at > second.known_at
+
+
+def test_a_declared_known_at_is_fixed_at_the_first_landing(sheet: Home) -> None:
     (sheet.inbox / "deals.csv.known_at").write_text("2026-03-31\n")
     first = Landing(sheet).run().files[0]
     (sheet.inbox / "deals.csv.known_at").write_text("2026-04-30\n")
@@ -167,6 +186,30 @@ def test_what_a_killed_landing_left_is_cleared(sheet: Home) -> None:
     assert not [p for f in (sheet.landed, sheet.archive) for p in f.glob(".tmp-*")]
 
 
+def test_a_file_that_breaks_its_parser_stops_no_other(sheet: Home) -> None:
+    (sheet.inbox / "a.jsonl").write_text('{"Deal": 1}\n[1, 2]\n5\n')
+    data = bytearray(gzip.compress(LONG.encode() * 500))
+    data[len(data) // 2] ^= 255
+    (sheet.inbox / "b.csv.gz").write_bytes(data)
+    with zipfile.ZipFile(sheet.inbox / "c.xlsx", "w") as book:
+        book.writestr("xl/workbook.xml", "<workbook/>")
+    (sheet.inbox / "d.csv").write_text(LONG.replace("D1", "D8"))
+    (sheet.inbox / "d.csv.known_at").write_bytes("some day".encode("utf-16"))
+    (sheet.inbox / "e\x1b[31m\n.csv").write_text("a,b\n1,2\n")
+    report = Landing(sheet).run()
+    found = dict(outcomes(report))
+    assert found.pop("deals.csv") == "landed"
+    assert len(found) == 5
+    assert set(found.values()) == {"rejected"}
+    assert all(file.message.isprintable() for file in report.files)
+
+
+def test_a_dry_run_of_the_same_bytes_under_two_names(sheet: Home) -> None:
+    shutil.copy(sheet.inbox / "deals.csv", sheet.inbox / "copy.csv")
+    report = Landing(sheet, dry_run=True).run()
+    assert [o for _, o in outcomes(report)] == ["landed", "already_landed"]
+
+
 def test_the_sensor_sees_a_new_file_once(sheet: Home) -> None:
     assert is_new(sheet)
     Landing(sheet).run()
@@ -225,9 +268,19 @@ def test_a_missing_required_column_names_file_mapping_and_nearest_header(home: H
          "tables: {deals: {columns: {deal_id: c, amout: d}}}}}", "deals has no column amout"),
         ("system: x\ndoc: y\nfiles: {a: {doc: b, headers: [[c]], tables: {leads: {columns: "
          "{source: d}}}}}", "leads needs lead_id"),
-        ("system: hubspot\ndoc: y\nfiles: {}", "system hubspot is"),
+        ("system: hubspot\ndoc: y\nfiles: {}", "system hubspot is that of hubspot.yml"),
         ("system: x\n  doc: y", "not readable as YAML"),
         ("system: x\ndoc: y\nfiels: {}\nfiles: {}", "fiels"),
+        ("system: x\ndoc: y\nfiles: {}\nstages: [{pipeline_id: p, stage_id: s, rolle: lead}]",
+         "a stage has no 'rolle'"),
+        ("system: x\ndoc: y\nfiles: {}\nstages: [{pipeline_id: p, stage_id: s}, "
+         "{pipeline_id: p, stage_id: s}]", "s is there twice"),
+        (with_part("dialect: {zone: Mars/Base}"), "'Mars/Base' is not an IANA zone"),
+        (with_part("dialect: {dates: dd/mm/yyyy}"), "strptime, as in %d/%m/%Y"),
+        (with_part("dialect: {dates: ['%Q']}"), "strptime"),
+        (with_part('dialect: {decimal: ",", thousands: ","}'), "the same sign"),
+        (with_part("known_at: {file_name: '([0-9'}"), "not a regular expression"),
+        (with_part("known_at: {file_name: '[0-9]+'}"), "needs (brackets) around the date"),
     ],
 )  # fmt: skip
 def test_a_wrong_mapping_is_told_in_one_line(home: Home, text: str, fault: str) -> None:

@@ -284,3 +284,144 @@ def test_a_long_sheet_is_a_log_and_places_the_deal_where_it_last_was(home: Home)
     ]
     deal = mart(marts, "dim_deals").iloc[0]
     assert (deal["stage_id"], deal["status"]) == ("sheet:A", "open")
+
+
+PIPELINE = """stages:
+  - {pipeline_id: default, stage_id: A, position: 1, kind: open}
+  - {pipeline_id: default, stage_id: B, position: 2, kind: open}
+  - {pipeline_id: default, stage_id: C, position: 3, kind: open}
+  - {pipeline_id: default, stage_id: Won, position: 4, kind: won}
+  - {pipeline_id: default, stage_id: Lost, position: 5, kind: lost}
+  - {pipeline_id: other, stage_id: A, position: 1, kind: open}
+  - {pipeline_id: other, stage_id: D, position: 2, kind: open}
+"""
+SNAPSHOTS = "Deal,Snapshot date,Stage,Created,Closed,Pipeline,Owner,Amount\n"
+LOG = "dealId,property,value,timestamp\n"
+
+
+def kinds(moves: pd.DataFrame) -> dict[str, list[str]]:
+    """Per deal, its moves as `kind stage`."""
+    moves = moves.sort_values(["deal_id", "move_number"])
+    moves["move"] = moves["kind"] + " " + moves["to_stage_id"].str.partition(":")[2]
+    return moves.groupby("deal_id")["move"].agg(list).to_dict()
+
+
+def test_dates_that_contradict_each_other_leave_the_deal_where_the_export_has_it(
+    home: Home,
+) -> None:
+    (home.mappings / "sheet.yml").write_text(PIPELINE)
+    (home.inbox / "list.csv").write_text(
+        SNAPSHOTS
+        # Closed by its bare date on the day it was created.
+        + "sameday,2026-03-31,Won,2026-03-20 09:00,2026-03-20,,,\n"
+        # A close dated back before a stage that an export has shown since.
+        + "back,2026-01-31,A,2026-01-10,,,,\nback,2026-02-28,B,2026-01-10,,,,\n"
+        + "back,2026-03-31,Won,2026-01-10,2026-02-10,,,\n"
+        # Lost, reopened, lost again with the first loss's date.
+        + "twice,2026-01-31,Lost,2026-01-10,2026-01-20,,,\ntwice,2026-02-28,B,2026-01-10,,,,\n"
+        + "twice,2026-03-31,Lost,2026-01-10,2026-01-20,,,\n"
+        # Created, it says, long after the export.
+        + "typo,2026-03-31,A,2062-01-10,,,,\n"
+        # From one pipeline to another whose stage has the same name.
+        + "moved,2026-01-31,A,,,default,,\nmoved,2026-02-28,A,,,other,,\n"
+        + "moved,2026-03-31,D,,,other,,\n"
+        # Two shown stages with an export between them that names none.
+        + "gap,2026-01-31,A,,,,,\ngap,2026-02-28,,,,,,\ngap,2026-03-31,B,,,,,\n"
+    )
+    marts = build(home, date(2026, 4, 2))
+    moves = mart(marts, "fct_stage_transitions")
+    assert kinds(moves) == {
+        "sheet:back": ["create A", "advance B", "won Won"],
+        "sheet:gap": ["create A", "advance B"],
+        "sheet:moved": ["create A", "pipeline_change A", "advance D"],
+        "sheet:sameday": ["create A", "won Won"],
+        "sheet:twice": ["create A", "lost Lost", "reopen_after_lost B", "lost Lost"],
+        "sheet:typo": ["create A"],
+    }
+    gap = moves.query("deal_id == 'sheet:gap' and kind == 'advance'").iloc[0]
+    assert str(gap["occurred_at_earliest"]) == "2026-01-31 22:59:59"
+    won = moves.query("kind == 'won'").set_index("deal_id")
+    assert won["is_time_inferred"].to_dict() == {"sheet:back": True, "sheet:sameday": True}
+    last = mart(marts, "fct_stage_visits").query("is_censored").set_index("deal_id")["stage_id"]
+    assert last.to_dict() == mart(marts, "dim_deals").set_index("deal_id")["stage_id"].to_dict()
+
+
+def test_an_export_older_than_the_log_adds_nothing_and_a_newer_one_does(home: Home) -> None:
+    (home.inbox / "deal-property-history-2026-03-31.csv").write_text(
+        LOG
+        + "1,dealstage,appointmentscheduled,2026-01-10T10:00:00Z\n"
+        + "1,hubspot_owner_id,7,2026-01-10T10:00:00Z\n"
+        + "1,dealstage,qualifiedtobuy,2026-02-01T10:00:00Z\n"
+        + "1,dealstage,presentationscheduled,2026-02-28T15:00:00Z\n"
+        # First known only when the deal was all but won.
+        + "1,segment,Large,2026-02-28T15:00:00Z\n"
+    )
+    header = "Record ID,Deal Stage,Create Date,Deal owner\n"
+    for day, stage, owner in (
+        ("2026-02-28", "Qualified To Buy", "7"),
+        ("2026-03-31", "Qualified To Buy", "7"),
+        ("2026-04-30", "Contract Sent", "8"),
+    ):
+        (home.inbox / f"hubspot-crm-exports-all-deals-{day}.csv").write_text(
+            header + f"1,{stage},2026-01-10 11:00,{owner}\n"
+        )
+    moves = mart(build(home, date(2026, 5, 1)), "fct_stage_transitions")
+    assert kinds(moves)["hubspot:1"] == [
+        "create appointmentscheduled",
+        "advance qualifiedtobuy",
+        "advance presentationscheduled",
+        "skip contractsent",
+    ]
+    moves = moves.sort_values("move_number")
+    assert moves["seller_id"].tolist() == ["hubspot:7", "hubspot:7", "hubspot:7", "hubspot:8"]
+    assert moves["segment"].map(str).tolist() == ["nan", "nan", "Large", "Large"]
+
+
+def test_a_deal_grown_out_of_a_lead_is_not_created_again_and_has_what_was_in_force(
+    home: Home,
+) -> None:
+    (home.mappings / "crm.yml").write_text(
+        PIPELINE
+        + """
+system: crm
+doc: leads, deals and companies
+files:
+  leads:
+    doc: leads
+    headers: [[Lead], [Status]]
+    known_at: {file_name: '(\\d{4}-\\d\\d-\\d\\d)'}
+    tables:
+      leads:
+        columns: {lead_id: Lead, pipeline_id: {constant: default}, stage_id: Status,
+                  seller_id: Owner, created_at: Created}
+  deals:
+    doc: deals
+    headers: [[Deal], [From lead]]
+    known_at: {file_name: '(\\d{4}-\\d\\d-\\d\\d)'}
+    tables:
+      deals:
+        columns: {deal_id: Deal, lead_id: From lead, pipeline_id: {constant: default},
+                  stage_id: Stage, created_at: Created, account_id: Company}
+  companies:
+    doc: companies
+    headers: [[Company], [Size]]
+    known_at: {file_name: '(\\d{4}-\\d\\d-\\d\\d)'}
+    tables:
+      accounts:
+        columns: {account_id: Company, segment: Size}
+""".replace("\\\\", "\\")
+    )
+    for name, text in {
+        "leads-2026-01-31.csv": "Lead,Status,Owner,Created\nl,B,Ann,2026-01-10\n",
+        "leads-2026-02-28.csv": "Lead,Status,Owner,Created\nl,B,Bo,2026-01-10\n",
+        "companies-2026-01-31.csv": "Company,Size\nc,Small\n",
+        "companies-2026-04-30.csv": "Company,Size\nc,Large\n",
+        "deals-2026-03-31.csv": "Deal,From lead,Stage,Created,Company\nd,l,C,2026-02-05,c\n",
+        "deals-2026-05-31.csv": "Deal,From lead,Stage,Created,Company\nd,l,Won,2026-02-05,c\n",
+    }.items():
+        (home.inbox / name).write_text(text)
+    moves = mart(build(home, date(2026, 6, 1)), "fct_stage_transitions")
+    assert kinds(moves) == {"crm:d": ["create A", "advance B", "advance C", "won Won"]}
+    moves = moves.sort_values("move_number")
+    assert moves["seller_id"].map(str).tolist() == ["crm:Ann", "crm:Ann", "nan", "nan"]
+    assert moves["segment"].map(str).tolist() == ["nan", "nan", "Small", "Large"]

@@ -16,6 +16,15 @@ stages as (
     select * from {{ ref('int_stages') }}
 ),
 
+{# A deal whose export names no pipeline is in the only one that has its stage. #}
+placed as (
+    select
+        deals.*,
+        coalesce(deals.pipeline_id, stages.pipeline_id) as resolved_pipeline_id
+    from deals
+    left join stages on deals.stage_id = stages.stage_id and stages.is_in_one_pipeline
+),
+
 closing_stages as (
     select
         pipeline_id,
@@ -32,10 +41,14 @@ resolved as (
         deals.lead_id,
         deals.account_id,
         coalesce(aliases.seller_id, deals.seller_id) as seller_id,
-        deals.pipeline_id,
+        deals.resolved_pipeline_id as pipeline_id,
         case
             when deals.status in ('won', 'lost') and coalesce(stages.kind, 'open') <> deals.status
-                then coalesce(closing_stages.stage_id, deals.stage_id)
+                {# No such stage declared: an unknown one, so that the run says so. #}
+                then coalesce(
+                    closing_stages.stage_id,
+                    coalesce(deals.resolved_pipeline_id, '') || ':' || deals.status
+                )
             else deals.stage_id
         end as stage_id,
         deals.amount,
@@ -53,24 +66,36 @@ resolved as (
         deals.lost_reason,
         deals.probability,
         deals.known_at
-    from deals
+    from placed as deals
     left join aliases on deals.seller_id = aliases.alias_id
     left join stages
-        on deals.pipeline_id = stages.pipeline_id and deals.stage_id = stages.stage_id
+        on deals.resolved_pipeline_id = stages.pipeline_id and deals.stage_id = stages.stage_id
     left join closing_stages
-        on deals.pipeline_id = closing_stages.pipeline_id and deals.status = closing_stages.kind
+        on
+            deals.resolved_pipeline_id = closing_stages.pipeline_id
+            and deals.status = closing_stages.kind
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by deal_id
+            order by
+                {{ total_order([
+                    'known_at', 'closed_at', 'created_at', 'stage_id', 'pipeline_id', 'amount',
+                    'currency', 'seller_id', 'account_id', 'lead_id', 'source', 'business_area',
+                    'segment', 'product', 'deal_type', 'partner_id', 'expected_close_on',
+                    'next_step_on', 'lost_reason', 'probability'
+                ]) }}
+        ) as version_rank
+    from resolved
 )
 
 select
     *,
-    row_number() over (
-        partition by deal_id
-        order by
-            {{ total_order([
-                'known_at', 'closed_at', 'created_at', 'stage_id', 'pipeline_id', 'amount',
-                'currency', 'seller_id', 'account_id', 'lead_id', 'source', 'business_area',
-                'segment', 'product', 'deal_type', 'partner_id', 'expected_close_on',
-                'next_step_on', 'lost_reason', 'probability'
-            ]) }}
-    ) = 1 as is_current
-from resolved
+    version_rank = 1 as is_current,
+    version_rank = min(version_rank) over (
+        partition by deal_id, known_at
+    ) as is_last_of_export
+from ranked

@@ -12,63 +12,89 @@ journeys as (
     select * from {{ ref('int_journeys') }}
 ),
 
-leads as (
-    select * from {{ ref('int_lead_versions') }} where is_current
-),
-
 deals as (
     select * from {{ ref('int_deal_versions') }} where is_current
 ),
 
-accounts as (
-    select * from {{ ref('int_accounts') }}
-),
-
 history as (
-    select * from {{ ref('int_deal_attributes') }}
+    select * from {{ ref('int_attribute_history') }}
 ),
 
-deal_moves as (
+moves as (
     select
         events.journey_id,
         events.move_number,
-        max(case when history.field = 'seller_id' then history.value end) as seller_id,
-        max(case when history.field = 'segment' then history.value end) as segment,
-        max(case when history.field = 'business_area' then history.value end) as business_area,
-        max(case when history.field = 'source' then history.value end) as source,
-        max(case when history.field = 'amount' then history.value end) as amount,
-        max(case when history.field = 'currency' then history.value end) as currency
+        events.record_type,
+        events.occurred_at,
+        journeys.deal_id,
+        journeys.lead_id,
+        deals.account_id
     from events
     inner join journeys on events.journey_id = journeys.journey_id
+    left join deals on journeys.deal_id = deals.deal_id
+),
+
+asked as (
+    select
+        *,
+        'deal' as entity_type,
+        deal_id as entity_id
+    from moves where record_type = 'deal'
+    union all
+    select
+        *,
+        'account' as entity_type,
+        account_id as entity_id
+    from moves
+    where record_type = 'deal'
+    union all
+    select
+        *,
+        'lead' as entity_type,
+        lead_id as entity_id
+    from moves
+),
+
+in_force as (
+    select
+        asked.journey_id,
+        asked.move_number,
+        {% for entity, field in [
+            ('deal', 'seller_id'), ('deal', 'segment'), ('deal', 'source'),
+            ('deal', 'business_area'), ('deal', 'amount'), ('deal', 'currency'),
+            ('account', 'segment'), ('lead', 'seller_id'), ('lead', 'segment'), ('lead', 'source'),
+        ] %}
+        max(
+            case
+                when asked.entity_type = '{{ entity }}' and history.field = '{{ field }}'
+                    then history.value
+            end
+        ) as {{ entity }}_{{ field }}{{ "," if not loop.last }}
+    {% endfor %}
+    from asked
     inner join history
         on
-            journeys.deal_id = history.deal_id
-            and {{ in_force('history', 'events.occurred_at') }}
-    where events.record_type = 'deal'
-    group by events.journey_id, events.move_number
+            asked.entity_type = history.entity_type
+            and asked.entity_id = history.entity_id
+            and {{ in_force('history', 'asked.occurred_at') }}
+    group by asked.journey_id, asked.move_number
 )
 
 select
-    events.journey_id,
-    events.move_number,
-    journeys.deal_id,
-    journeys.lead_id,
-    deals.account_id,
-    case when events.record_type = 'deal' then deal_moves.seller_id else leads.seller_id end
-        as seller_id,
+    moves.journey_id,
+    moves.move_number,
+    moves.deal_id,
+    moves.lead_id,
+    moves.account_id,
     case
-        when events.record_type = 'deal'
-            then coalesce(deal_moves.segment, accounts.segment, leads.segment)
-        else leads.segment
-    end as segment,
-    deal_moves.business_area,
-    coalesce(deal_moves.source, leads.source) as source,
-    cast(deal_moves.amount as decimal(18, 2)) as amount,
-    case when deal_moves.amount is not null then deal_moves.currency end as currency
-from events
-inner join journeys on events.journey_id = journeys.journey_id
-left join deals on journeys.deal_id = deals.deal_id
-left join leads on journeys.lead_id = leads.lead_id
-left join accounts on deals.account_id = accounts.account_id
-left join deal_moves
-    on events.journey_id = deal_moves.journey_id and events.move_number = deal_moves.move_number
+        when moves.record_type = 'deal' then in_force.deal_seller_id
+        else in_force.lead_seller_id
+    end as seller_id,
+    coalesce(in_force.deal_segment, in_force.account_segment, in_force.lead_segment) as segment,
+    in_force.deal_business_area as business_area,
+    coalesce(in_force.deal_source, in_force.lead_source) as source,
+    cast(in_force.deal_amount as decimal(18, 2)) as amount,
+    case when in_force.deal_amount is not null then in_force.deal_currency end as currency
+from moves
+left join in_force
+    on moves.journey_id = in_force.journey_id and moves.move_number = in_force.move_number

@@ -1,4 +1,7 @@
-{# What each export said of a lead or a deal, in one shape, with what it said before. #}
+{#
+    What each export said of a lead or a deal, in one shape, with what the export before it said.
+    An export that names no stage says nothing of stages, and is passed over for that.
+#}
 with
 
 journeys as (
@@ -6,11 +9,11 @@ journeys as (
 ),
 
 deals as (
-    select * from {{ ref('int_deal_versions') }}
+    select * from {{ ref('int_deal_versions') }} where is_last_of_export
 ),
 
 leads as (
-    select * from {{ ref('int_lead_versions') }}
+    select * from {{ ref('int_lead_versions') }} where is_last_of_export
 ),
 
 records as (
@@ -37,35 +40,23 @@ records as (
         leads.is_current
     from leads
     inner join journeys on leads.lead_id = journeys.lead_id
-),
-
-one_per_export as (
-    select
-        *,
-        row_number() over (
-            partition by journey_id, record_type, known_at
-            order by
-                {{ total_order([
-                    'is_current', 'closed_at', 'created_at', 'stage_id', 'pipeline_id'
-                ]) }}
-        ) as row_rank
-    from records
 )
 
 select
-    journey_id,
-    record_type,
-    pipeline_id,
-    stage_id,
-    created_at,
-    closed_at,
-    known_at,
-    is_current,
+    *,
     lag(stage_id) over (
-        partition by journey_id, record_type order by known_at
+        partition by journey_id, record_type, stage_id is null order by known_at
     ) as previous_stage_id,
+    lag(pipeline_id) over (
+        partition by journey_id, record_type, stage_id is null order by known_at
+    ) as previous_pipeline_id,
     lag(known_at) over (
+        partition by journey_id, record_type, stage_id is null order by known_at
+    ) as previous_known_at,
+    first_value(pipeline_id) over (
         partition by journey_id, record_type order by known_at
-    ) as previous_known_at
-from one_per_export
-where row_rank = 1
+    ) as first_pipeline_id,
+    min(case when stage_id is not null then known_at end) over (
+        partition by journey_id, record_type
+    ) as first_shown_at
+from records

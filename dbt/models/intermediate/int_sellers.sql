@@ -1,7 +1,13 @@
 with
 
+run as (
+    select as_of from {{ ref('stg_run') }}
+),
+
 sellers as (
-    select * from {{ ref('stg_sellers') }}
+    select sellers.*
+    from {{ ref('stg_sellers') }} as sellers
+    inner join run on coalesce(sellers.valid_from, run.as_of) <= run.as_of
 ),
 
 latest as (

@@ -1,7 +1,7 @@
 {#
     Every claim that a lead or deal entered a stage, from every source, not yet chosen among.
     Rank 1 is the best: a full history beats the latest entry per stage, which beats what two
-    exports show between them, which beats the mere dates of creation and closing.
+    exports show between them, which beats the mere date of creation.
 #}
 with
 
@@ -16,8 +16,10 @@ stages as (
 first_stages as (
     select
         pipeline_id,
-        stage_id
-    from stages where kind = 'open' and stage_rank = 1
+        min(stage_id) as stage_id
+    from stages
+    where kind = 'open' and stage_rank = 1
+    group by pipeline_id
 ),
 
 journeys as (
@@ -28,130 +30,161 @@ versions as (
     select * from {{ ref('int_record_versions') }}
 ),
 
-current_versions as (
-    select * from versions where is_current
-),
-
 changes as (
-    select * from {{ ref('stg_deal_changes') }} where field = 'stage_id' and new_value is not null
+    select * from {{ ref('int_deal_changes') }} where field = 'stage_id'
 ),
 
-deal_changes as (
-    select
-        journeys.journey_id,
-        changes.*,
-        current_versions.pipeline_id as deal_pipeline_id,
-        current_versions.created_at,
-        row_number() over (
-            partition by changes.deal_id, changes.fidelity
-            order by
-                changes.occurred_at asc,
-                changes.sequence asc nulls last,
-                changes.new_value asc,
-                changes.old_value asc nulls last
-        ) as change_rank
-    from changes
-    inner join journeys on changes.deal_id = journeys.deal_id
-    left join current_versions
-        on
-            journeys.journey_id = current_versions.journey_id
-            and current_versions.record_type = 'deal'
+pipelines as (
+    select * from {{ ref('int_attribute_history') }}
+    where entity_type = 'deal' and field = 'pipeline_id'
 ),
 
 logged as (
     select
-        journey_id,
+        journeys.journey_id,
         'deal' as record_type,
-        deal_pipeline_id,
-        new_value as stage_id,
-        occurred_at,
+        pipelines.value as deal_pipeline_id,
+        changes.new_value as stage_id,
+        changes.occurred_at,
         cast(null as timestamp) as occurred_at_earliest,
-        recorded_at,
-        sequence,
-        fidelity,
-        cast(case fidelity when 'event_log' then 1 else 2 end as bigint) as fidelity_rank,
-        false as is_current_close
-    from deal_changes
+        changes.recorded_at,
+        changes.change_number,
+        changes.fidelity,
+        cast(case changes.fidelity when 'event_log' then 1 else 2 end as bigint) as fidelity_rank,
+        false as is_current_close,
+        false as is_time_inferred,
+        changes.log_known_until
+    from changes
+    inner join journeys on changes.deal_id = journeys.deal_id
+    left join pipelines
+        on
+            changes.deal_id = pipelines.entity_id
+            and {{ in_force('pipelines', 'changes.occurred_at') }}
+    where changes.new_value is not null
 ),
 
-{# The value before the first logged change is where the deal was created. #}
-logged_creations as (
+closes as (
     select
-        journey_id,
-        'deal' as record_type,
-        deal_pipeline_id,
-        old_value as stage_id,
-        created_at as occurred_at,
-        cast(null as timestamp) as occurred_at_earliest,
-        created_at as recorded_at,
-        cast(null as bigint) as sequence,
-        fidelity,
-        cast(case fidelity when 'event_log' then 1 else 2 end as bigint) as fidelity_rank,
-        false as is_current_close
-    from deal_changes
-    where change_rank = 1 and old_value is not null and created_at < occurred_at
+        versions.*,
+        coalesce(stages.kind in ('won', 'lost'), false) as is_close,
+        coalesce(
+            stages.kind in ('won', 'lost') and versions.closed_at <= versions.known_at, false
+        ) as has_close_time,
+        {# Not before the creation, nor while an earlier export still showed it elsewhere. #}
+        greatest(
+            versions.closed_at,
+            case
+                when versions.created_at <= versions.known_at then versions.created_at
+                else versions.closed_at
+            end,
+            case
+                when versions.previous_stage_id <> versions.stage_id
+                    then versions.previous_known_at
+                else versions.closed_at
+            end
+        ) as close_at
+    from versions
+    left join stages
+        on versions.pipeline_id = stages.pipeline_id and versions.stage_id = stages.stage_id
 ),
 
 observed as (
     select
-        versions.journey_id,
-        versions.record_type,
-        versions.pipeline_id as deal_pipeline_id,
-        versions.stage_id,
+        journey_id,
+        record_type,
+        pipeline_id as deal_pipeline_id,
+        stage_id,
+        case when has_close_time then close_at else known_at end as occurred_at,
         case
-            when stages.kind in ('won', 'lost') and versions.closed_at <= versions.known_at
-                then versions.closed_at
-            else versions.known_at
-        end as occurred_at,
-        case
-            when stages.kind in ('won', 'lost') and versions.closed_at <= versions.known_at
-                then cast(null as timestamp)
-            else coalesce(versions.previous_known_at, versions.created_at)
+            when has_close_time then cast(null as timestamp)
+            when previous_known_at is not null then previous_known_at
+            when created_at <= known_at then created_at
         end as occurred_at_earliest,
-        versions.known_at as recorded_at,
-        cast(null as bigint) as sequence,
-        case
-            when stages.kind in ('won', 'lost') and versions.closed_at <= versions.known_at
-                then 'created_closed'
-            else 'snapshot_diff'
-        end as fidelity,
+        known_at as recorded_at,
+        cast(null as bigint) as change_number,
+        case when has_close_time then 'created_closed' else 'snapshot_diff' end as fidelity,
         cast(3 as bigint) as fidelity_rank,
-        versions.is_current and stages.kind in ('won', 'lost') as is_current_close
-    from versions
-    left join stages
-        on versions.pipeline_id = stages.pipeline_id and versions.stage_id = stages.stage_id
+        is_current and is_close as is_current_close,
+        coalesce(has_close_time and close_at > closed_at, false) as is_time_inferred,
+        cast(null as timestamp) as log_known_until
+    from closes
     where
-        versions.stage_id is not null
+        stage_id is not null
         and (
-            versions.previous_stage_id is null
-            or versions.previous_stage_id <> versions.stage_id
-            or versions.is_current
+            previous_stage_id is null
+            or previous_stage_id <> stage_id
+            or previous_pipeline_id <> pipeline_id
+            or is_current
         )
 ),
 
-{# All that is known of the beginning is its date: it began in the pipeline's first stage. #}
+first_changes as (
+    select
+        journeys.journey_id,
+        'deal' as record_type,
+        changes.old_value,
+        changes.occurred_at,
+        changes.fidelity
+    from changes
+    inner join journeys on changes.deal_id = journeys.deal_id
+    where changes.change_number = 1 and changes.fidelity = 'event_log'
+),
+
+lead_pipelines as (
+    select
+        journey_id,
+        pipeline_id
+    from versions
+    where record_type = 'lead' and is_current
+),
+
+{#
+    Where a deal was created: in the stage its log first left, unless an export shows it earlier;
+    else in its pipeline's first stage. A deal grown out of a lead in the same pipeline was not.
+#}
 created as (
     select
-        current_versions.journey_id,
-        current_versions.record_type,
-        current_versions.pipeline_id as deal_pipeline_id,
-        first_stages.stage_id,
-        current_versions.created_at as occurred_at,
+        versions.journey_id,
+        versions.record_type,
+        versions.first_pipeline_id as deal_pipeline_id,
+        case
+            when
+                coalesce(versions.first_shown_at, first_changes.occurred_at)
+                >= first_changes.occurred_at
+                then coalesce(first_changes.old_value, first_stages.stage_id)
+            else first_stages.stage_id
+        end as stage_id,
+        versions.created_at as occurred_at,
         cast(null as timestamp) as occurred_at_earliest,
-        current_versions.created_at as recorded_at,
-        cast(null as bigint) as sequence,
-        'created_closed' as fidelity,
+        versions.created_at as recorded_at,
+        cast(null as bigint) as change_number,
+        case
+            when first_changes.old_value is not null then first_changes.fidelity
+            else 'created_closed'
+        end as fidelity,
         cast(4 as bigint) as fidelity_rank,
-        false as is_current_close
-    from current_versions
-    inner join first_stages on current_versions.pipeline_id = first_stages.pipeline_id
-    where current_versions.created_at is not null
+        false as is_current_close,
+        false as is_time_inferred,
+        cast(null as timestamp) as log_known_until
+    from versions
+    inner join first_stages on versions.first_pipeline_id = first_stages.pipeline_id
+    left join first_changes
+        on
+            versions.journey_id = first_changes.journey_id
+            and versions.record_type = first_changes.record_type
+    left join lead_pipelines
+        on
+            versions.record_type = 'deal'
+            and versions.journey_id = lead_pipelines.journey_id
+            and versions.pipeline_id = lead_pipelines.pipeline_id
+    where
+        versions.is_current
+        and versions.created_at is not null
+        and lead_pipelines.journey_id is null
 ),
 
 together as (
     select * from logged
-    union all
-    select * from logged_creations
     union all
     select * from observed
     union all
@@ -166,10 +199,12 @@ select
     together.occurred_at,
     together.occurred_at_earliest,
     together.recorded_at,
-    together.sequence,
+    together.change_number,
     together.fidelity,
     together.fidelity_rank,
-    together.is_current_close
+    together.is_current_close,
+    together.is_time_inferred,
+    together.log_known_until
 from together
 left join stages as only_pipeline
     on together.stage_id = only_pipeline.stage_id and only_pipeline.is_in_one_pipeline

@@ -18,7 +18,8 @@ covered as (
         record_type,
         fidelity_rank,
         min(occurred_at) as first_at,
-        max(occurred_at) as last_at
+        max(occurred_at) as last_at,
+        max(log_known_until) as log_known_until
     from candidates
     group by journey_id, record_type, fidelity_rank
 ),
@@ -38,7 +39,10 @@ better as (
         ) as better_last_at,
         min(fidelity_rank) over (
             partition by journey_id, record_type
-        ) as best_rank
+        ) as best_rank,
+        max(log_known_until) over (
+            partition by journey_id, record_type
+        ) as log_known_until
     from covered
 ),
 
@@ -56,10 +60,16 @@ timed as (
         end as occurred_at,
         candidates.occurred_at_earliest,
         candidates.recorded_at,
-        candidates.sequence,
+        candidates.change_number,
         candidates.fidelity,
         candidates.fidelity_rank,
         candidates.is_current_close,
+        candidates.is_time_inferred
+        or (
+            candidates.is_current_close
+            and coalesce(better.better_last_at > candidates.occurred_at, false)
+        ) as is_time_inferred,
+        better.log_known_until,
         better.better_first_at,
         better.better_last_at,
         better.best_rank
@@ -71,15 +81,24 @@ timed as (
             and candidates.fidelity_rank = better.fidelity_rank
 ),
 
-{# A full log says itself where the deal began; a creation date read to the minute must not add. #}
+{#
+    After a log's last move an export is asked only if it is newer than the log: dated the same
+    day it may be hours older. A creation is asked only before everything else, and not where the
+    log holds it (exports give it to the minute).
+#}
 chosen as (
     select *
     from timed
     where
         better_first_at is null
-        or occurred_at > better_last_at
-        or (is_current_close and occurred_at = better_last_at)
-        or (occurred_at < better_first_at and not (fidelity_rank = 4 and best_rank = 1))
+        or is_current_close and occurred_at >= better_last_at
+        or fidelity_rank < 4
+        and occurred_at > better_last_at
+        and (log_known_until is null or recorded_at > log_known_until)
+        or fidelity_rank < 4 and occurred_at < better_first_at
+        or fidelity_rank = 4 and best_rank > 1 and occurred_at <= better_first_at
+        or fidelity_rank = 4
+        and {{ seconds_between('occurred_at', 'better_first_at') }} >= 60
 ),
 
 deal_starts as (
@@ -105,12 +124,14 @@ in_sequence as (
         end as occurred_at,
         chosen.occurred_at_earliest,
         chosen.recorded_at,
-        chosen.sequence,
+        chosen.change_number,
         chosen.fidelity,
         chosen.fidelity_rank,
-        chosen.record_type = 'lead'
-        and deal_starts.deal_started_at is not null
-        and chosen.occurred_at > deal_starts.deal_started_at as is_time_inferred
+        chosen.is_time_inferred
+        or (
+            chosen.record_type = 'lead'
+            and coalesce(chosen.occurred_at > deal_starts.deal_started_at, false)
+        ) as is_time_inferred
     from chosen
     left join deal_starts on chosen.journey_id = deal_starts.journey_id
     where
@@ -125,13 +146,12 @@ ordered as (
         in_sequence.*,
         stages.kind as stage_kind,
         stages.stage_rank,
-        stages.n_open_stages,
         row_number() over (
             partition by in_sequence.journey_id
             order by
                 in_sequence.occurred_at asc,
                 case in_sequence.record_type when 'lead' then 0 else 1 end asc,
-                in_sequence.sequence asc nulls last,
+                in_sequence.change_number asc nulls last,
                 stages.stage_rank asc nulls last,
                 in_sequence.stage_id asc,
                 in_sequence.fidelity_rank asc,
@@ -164,7 +184,6 @@ select
     stage_id,
     stage_kind,
     stage_rank,
-    n_open_stages,
     occurred_at,
     occurred_at_earliest,
     recorded_at,

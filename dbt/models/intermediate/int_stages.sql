@@ -28,10 +28,18 @@ ranked as (
         role,
         probability,
         dense_rank() over (partition by pipeline_id, kind order by position) as rank_in_kind,
-        sum(case when kind = 'open' then 1 else 0 end) over (partition by pipeline_id) as n_open,
         count(*) over (partition by stage_id) as n_pipelines
     from latest
     where version_rank = 1
+),
+
+counted as (
+    select
+        *,
+        max(case when kind = 'open' then rank_in_kind end) over (
+            partition by pipeline_id
+        ) as last_open_rank
+    from ranked
 )
 
 select
@@ -43,8 +51,10 @@ select
     role,
     probability,
     cast(
-        case kind when 'open' then rank_in_kind when 'won' then n_open + 1 end as bigint
+        case kind
+            when 'open' then rank_in_kind
+            when 'won' then coalesce(last_open_rank, 0) + 1
+        end as bigint
     ) as stage_rank,
-    cast(n_open as bigint) as n_open_stages,
     n_pipelines = 1 as is_in_one_pipeline
-from ranked
+from counted

@@ -1,7 +1,7 @@
 with
 
 accounts as (
-    select * from {{ ref('int_accounts') }}
+    select * from {{ ref('int_account_versions') }} where is_current
 ),
 
 referenced as (

@@ -9,7 +9,7 @@ stages as (
 ),
 
 accounts as (
-    select * from {{ ref('int_accounts') }}
+    select * from {{ ref('int_account_versions') }} where is_current
 ),
 
 journeys as (

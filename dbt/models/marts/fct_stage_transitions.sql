@@ -29,13 +29,14 @@ typed as (
         case
             when stage_kind is null then 'unknown_stage'
             when from_stage_id is null then 'create'
+            when stage_kind = from_kind and stage_kind <> 'open' then 'advance'
             when stage_kind = 'won' then 'won'
             when stage_kind = 'lost' then 'lost'
             when from_kind = 'won' then 'reopen_after_won'
             when from_kind = 'lost' then 'reopen_after_lost'
             when from_pipeline_id <> pipeline_id then 'pipeline_change'
             when stage_rank > from_rank + 1 then 'skip'
-            when stage_rank > from_rank then 'advance'
+            when stage_rank >= from_rank then 'advance'
             else 'regress'
         end as kind
     from previous
@@ -57,6 +58,7 @@ select
             when
                 typed.kind in ('advance', 'skip', 'regress', 'won')
                 and typed.from_pipeline_id = typed.pipeline_id
+                and typed.from_kind = 'open'
                 then typed.stage_rank - typed.from_rank
         end as bigint
     ) as stages_moved,

@@ -5,7 +5,21 @@ run as (
 ),
 
 deal_changes as (
-    select distinct
+    select
+        deal_changes.deal_id,
+        deal_changes.field,
+        deal_changes.old_value,
+        deal_changes.new_value,
+        deal_changes.occurred_at,
+        deal_changes.recorded_at,
+        deal_changes.sequence,
+        deal_changes.changed_by,
+        deal_changes.change_source,
+        deal_changes.fidelity,
+        max(deal_changes.known_at) as last_known_at
+    from {{ source('raw', 'deal_changes') }} as deal_changes
+    inner join run on deal_changes.known_at <= run.as_of_at
+    group by
         deal_changes.deal_id,
         deal_changes.field,
         deal_changes.old_value,
@@ -16,8 +30,6 @@ deal_changes as (
         deal_changes.changed_by,
         deal_changes.change_source,
         deal_changes.fidelity
-    from {{ source('raw', 'deal_changes') }} as deal_changes
-    inner join run on deal_changes.known_at <= run.as_of_at
 )
 
 select * from deal_changes

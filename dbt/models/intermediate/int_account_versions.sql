@@ -4,7 +4,7 @@ accounts as (
     select * from {{ ref('stg_accounts') }}
 ),
 
-latest as (
+ranked as (
     select
         *,
         row_number() over (
@@ -18,11 +18,9 @@ latest as (
 )
 
 select
-    account_id,
-    segment,
-    industry,
-    country,
-    employees,
-    parent_account_id
-from latest
-where version_rank = 1
+    *,
+    version_rank = 1 as is_current,
+    version_rank = min(version_rank) over (
+        partition by account_id, known_at
+    ) as is_last_of_export
+from ranked
