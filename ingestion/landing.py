@@ -1,15 +1,15 @@
 """Landing: inbox files to the archive, and from there, exactly once by content, to typed Parquet.
 
-Belongs here: receipts, load identity, recognising a file, quarantine and rejection, the atomic
-rename that makes a load visible, which loads are in force.
-Does not belong here: reading formats (`readers`), types (`casting`), who may run (the lease).
+Belongs here: receipts, load identity, quarantine, the atomic rename that makes a load visible,
+which loads are in force.
+Does not belong here: which mapping a file is for (`recognition`), reading formats (`readers`),
+types (`casting`), who may run (the lease).
 
 archive/<sha256>        the bytes as they came, copied before any parser sees them
 archive/<sha256>.json   the receipt: names it came under, when it was known, what recognised it
 landed/<load_id>/       one load: <table>.parquet, rejects.parquet, manifest.json
 """
 
-import difflib
 import hashlib
 import json
 import os
@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 
@@ -32,15 +32,14 @@ from ingestion.errors import FileRejected, UserError
 from ingestion.home import Company, Home, fsync_folder, write_json
 from ingestion.mappings import (
     Cell,
-    Dialect,
     Entry,
     FileMapping,
-    Format,
     KnownAt,
     Mappings,
     TableMapping,
 )
 from ingestion.readers import Sheet, literal
+from ingestion.recognition import recognised
 from ingestion.tables import TABLES
 
 UNFINISHED = (".part", ".tmp", ".crdownload", ".partial")
@@ -206,7 +205,8 @@ class Landing:
         before = receipt["entry"]
         entry = self.mappings.entries.get(before or "")
         if entry is None or not self._done(load_id(sha256, entry)):
-            entry = self._recognised(archived, receipt)
+            names = [Path(seen["name"]).name for seen in receipt["names"]]
+            entry = recognised(archived, names, self.mappings, self.scratch)
             self._settle_known_at(entry, receipt)
         receipt["entry"] = entry.label
         identity = load_id(sha256, entry)
@@ -296,55 +296,6 @@ class Landing:
                 faults = ", ".join(manifest["rules"])
                 raise UserError(f"mapping of {system}: stages: {faults}; correct the stage list")
         return identity
-
-    # --- recognising -----------------------------------------------------------------------------
-
-    def _recognised(self, archived: Path, receipt: dict[str, Any]) -> Entry:
-        """The file mapping for these bytes: all its headers there, best if its name fits too.
-
-        Raises FileRejected naming what is missing from the mapping that comes nearest.
-        """
-        file_format = readers.format_of(archived)
-        names = [Path(n["name"]).name for n in receipt["names"]]
-        names += [name.removesuffix(".gz") for name in names]
-        found: dict[Dialect, list[str] | FileRejected] = {}
-        complete: list[tuple[bool, int, Entry]] = []
-        partial: list[Partial] = []
-        for entry in self.mappings.entries.values():
-            mapping = entry.mapping
-            if file_format not in mapping.formats:
-                continue
-            if mapping.dialect not in found:
-                found[mapping.dialect] = self._headers(archived, file_format, mapping.dialect)
-            headers = found[mapping.dialect]
-            if isinstance(headers, FileRejected):
-                continue
-            named = any(entry.matches_name(name) for name in names)
-            missing = entry.missing_headers(headers)
-            if missing:
-                share = 1 - len(missing) / len(mapping.headers)
-                partial.append(Partial(named, share, entry, missing[0], headers))
-            else:
-                complete.append((named, len(mapping.headers), entry))
-        if not complete:
-            unreadable = [f for f in found.values() if isinstance(f, FileRejected)]
-            raise _unrecognised(partial, unreadable, file_format)
-        best = max((named, n) for named, n, _ in complete)
-        winners = [entry for named, n, entry in complete if (named, n) == best]
-        if len(winners) > 1:
-            labels = " and ".join(entry.label for entry in winners)
-            raise FileRejected(
-                "ambiguous", f"fits {labels}; give one of them a name pattern in mappings/"
-            )
-        return winners[0]
-
-    def _headers(
-        self, archived: Path, file_format: Format, dialect: Dialect
-    ) -> list[str] | FileRejected:
-        try:
-            return readers.headers_of(archived, file_format, dialect, self.scratch)
-        except FileRejected as error:
-            return error
 
     def _declared_known_at(self, entry: Entry, receipt: dict[str, Any]) -> datetime | None:
         """When the export knew what it says: by mapping, file name or sidecar."""
@@ -510,48 +461,6 @@ def _day(text: str, name: str) -> date:
         raise FileRejected(
             "known_at_unreadable", f"{name}: the date it was known must read like 2026-03-31"
         ) from error
-
-
-class Partial(NamedTuple):
-    """A mapping that a file nearly fits: by name, by this share of its headers."""
-
-    named: bool
-    share: float
-    entry: Entry
-    missing: str
-    headers: list[str]
-
-
-def _unrecognised(
-    partial: list[Partial], unreadable: list[FileRejected], file_format: Format
-) -> FileRejected:
-    """Say what is missing from the mapping that comes nearest, with the header most like it."""
-    nearest = max(partial, key=lambda p: (p.named, p.share), default=None)
-    if nearest and (nearest.named or nearest.share >= 0.5):
-        # In a file without a header row a header is a value: none with digits or @ is shown.
-        plain = [header for header in nearest.headers if re.fullmatch(r"[^\d@]{1,40}", header)]
-        like = difflib.get_close_matches(nearest.missing, plain, n=1, cutoff=0.4)
-        hint = f" (nearest: {like[0]!r})" if like else ""
-        return FileRejected(
-            "required_column_missing",
-            f"looks like {nearest.entry.label} but has no column {nearest.missing!r}{hint}; export "
-            "it with that column, or name the new header in mappings/",
-        )
-    if unreadable:
-        return unreadable[0]
-    if nearest is None:
-        return FileRejected("unrecognised", f"is {file_format}, which no mapping takes; add one")
-    if file_format == "csv" and len(nearest.headers) <= 1:
-        return FileRejected(
-            "unrecognised",
-            "reads as a single column: take away a title above the headers, or set "
-            "dialect.separator and encoding in a mapping for it",
-        )
-    return FileRejected(
-        "unrecognised",
-        "has headers that no mapping knows in its first row (of its first sheet); add a mapping, "
-        "or take it out of the inbox",
-    )
 
 
 def _quarantine(
