@@ -344,6 +344,7 @@ def test_dates_that_contradict_each_other_leave_the_deal_where_the_export_has_it
     assert won["is_time_inferred"].to_dict() == {"sheet:back": True, "sheet:sameday": True}
     last = mart(marts, "fct_stage_visits").query("is_censored").set_index("deal_id")["stage_id"]
     assert last.to_dict() == mart(marts, "dim_deals").set_index("deal_id")["stage_id"].to_dict()
+    assert mart(marts, "ledger_disagreements").empty
 
 
 def test_an_export_older_than_the_log_adds_nothing_and_a_newer_one_does(home: Home) -> None:
@@ -365,7 +366,16 @@ def test_an_export_older_than_the_log_adds_nothing_and_a_newer_one_does(home: Ho
         (home.inbox / f"hubspot-crm-exports-all-deals-{day}.csv").write_text(
             header + f"1,{stage},2026-01-10 11:00,{owner}\n"
         )
-    moves = mart(build(home, date(2026, 5, 1)), "fct_stage_transitions")
+    # On the log's own day the two disagree, and that is listed.
+    (listed,) = mart(build(home, date(2026, 4, 1)), "ledger_disagreements").to_dict("records")
+    assert (listed["export_stage_id"], listed["ledger_stage_id"], listed["reason"]) == (
+        "hubspot:qualifiedtobuy",
+        "hubspot:presentationscheduled",
+        "log_is_as_new_as_the_export",
+    )
+    marts = build(home, date(2026, 5, 1))
+    assert mart(marts, "ledger_disagreements").empty
+    moves = mart(marts, "fct_stage_transitions")
     assert kinds(moves)["hubspot:1"] == [
         "create appointmentscheduled",
         "advance qualifiedtobuy",

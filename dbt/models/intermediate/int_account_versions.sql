@@ -18,7 +18,13 @@ ranked as (
 )
 
 select
-    *,
+    account_id,
+    segment,
+    industry,
+    country,
+    employees,
+    parent_account_id,
+    known_at,
     version_rank = 1 as is_current,
     version_rank = min(version_rank) over (
         partition by account_id, known_at

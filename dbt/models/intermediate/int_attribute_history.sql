@@ -83,25 +83,93 @@ logs as (
 ),
 
 shown as (
-    {% for entity, id, fields in [
-        ('deal', 'deal_id', [
-            'seller_id', 'segment', 'source', 'business_area', 'amount', 'currency', 'pipeline_id'
-        ]),
-        ('lead', 'lead_id', ['seller_id', 'segment', 'source']),
-        ('account', 'account_id', ['segment']),
-    ] %}
-            {% set outer_first = loop.first %}
-        {% for field in fields %}
-                        {{ "union all" if not (outer_first and loop.first) }}
-            select
-                '{{ entity }}' as entity_type,
-                {{ id }} as entity_id,
-                '{{ field }}' as field,
-                cast({{ field }} as string) as value,
-                known_at
-            from {{ entity }}s
-        {% endfor %}
-    {% endfor %}
+    select
+        'deal' as entity_type,
+        deal_id as entity_id,
+        'seller_id' as field,
+        seller_id as value,
+        known_at
+    from deals
+    union all
+    select
+        'deal' as entity_type,
+        deal_id as entity_id,
+        'segment' as field,
+        segment as value,
+        known_at
+    from deals
+    union all
+    select
+        'deal' as entity_type,
+        deal_id as entity_id,
+        'source' as field,
+        source as value,
+        known_at
+    from deals
+    union all
+    select
+        'deal' as entity_type,
+        deal_id as entity_id,
+        'business_area' as field,
+        business_area as value,
+        known_at
+    from deals
+    union all
+    select
+        'deal' as entity_type,
+        deal_id as entity_id,
+        'amount' as field,
+        cast(amount as string) as value,
+        known_at
+    from deals
+    union all
+    select
+        'deal' as entity_type,
+        deal_id as entity_id,
+        'currency' as field,
+        currency as value,
+        known_at
+    from deals
+    union all
+    select
+        'deal' as entity_type,
+        deal_id as entity_id,
+        'pipeline_id' as field,
+        pipeline_id as value,
+        known_at
+    from deals
+    union all
+    select
+        'lead' as entity_type,
+        lead_id as entity_id,
+        'seller_id' as field,
+        seller_id as value,
+        known_at
+    from leads
+    union all
+    select
+        'lead' as entity_type,
+        lead_id as entity_id,
+        'segment' as field,
+        segment as value,
+        known_at
+    from leads
+    union all
+    select
+        'lead' as entity_type,
+        lead_id as entity_id,
+        'source' as field,
+        source as value,
+        known_at
+    from leads
+    union all
+    select
+        'account' as entity_type,
+        account_id as entity_id,
+        'segment' as field,
+        segment as value,
+        known_at
+    from accounts
 ),
 
 {# An empty cell before the first value tells nothing; after it, that the value was cleared. #}
