@@ -413,7 +413,8 @@ def is_new(home: Home) -> bool:
     for path in inbox_files(home):
         status = path.lstat()
         name = path.relative_to(home.inbox).as_posix()
-        if (name, status.st_size, status.st_mtime_ns) not in known:
+        # A link or pipe never gets a receipt; it must not trigger a run a minute.
+        if stat.S_ISREG(status.st_mode) and (name, status.st_size, status.st_mtime_ns) not in known:
             return True
     return False
 

@@ -212,6 +212,8 @@ def test_a_dry_run_of_the_same_bytes_under_two_names(sheet: Home) -> None:
 
 def test_the_sensor_sees_a_new_file_once(sheet: Home) -> None:
     assert is_new(sheet)
+    (sheet.inbox / "strange.csv").write_text("a,b\n1,2\n")
+    (sheet.inbox / "link.csv").symlink_to(sheet.inbox / "deals.csv")
     Landing(sheet).run()
     assert not is_new(sheet)
     (sheet.inbox / "deals.csv").write_text(LONG + "D5,Lead,2026-01-05,Bo,50\n")
