@@ -230,6 +230,8 @@ def _explain(published: Any, day: date, refused: dict[str, Any]) -> int:
         click.echo(f"mellantid: {day}: {verb}: {reason}", err=True)
     for name in refused["new_files"]:
         click.echo(f"mellantid: new since the last good set: {name}", err=True)
+    if refused["new_files"]:
+        click.echo("mellantid: to take a file back: docs/operations.md, withdraw", err=True)
     current = published.manifest(published.current())
     stands = f"as of {current['as_of']} ({current['run']}); it stands" if current else "none yet"
     click.echo(f"mellantid: last good set: {stands}", err=True)

@@ -21,7 +21,7 @@ from dagster_dbt import DbtProject, dbt_assets
 from dagster_slack import make_slack_on_run_failure_sensor
 from ingestion.errors import UserError
 from ingestion.home import Home, write_json
-from ingestion.landing import Landing, Report, is_new
+from ingestion.landing import Landing, Report, is_new, manifests
 from ingestion.tables import TABLES
 
 from dagster_project import dbt_build, gate
@@ -265,10 +265,17 @@ def _findings(run_id: str) -> list[str]:
 
 
 def _new_files() -> list[str]:
+    """Files in force, or rejected, that the last good set did not hold, with their archive name."""
     published = Published(HOME)
     known = {load["sha256"] for load in published.manifest(published.current()).get("loads", [])}
     report = json.loads(landing_report().read_text(encoding="utf-8"))
-    return [file["name"] for file in report["files"] if file["sha256"] not in known]
+    found = [(f["name"], f["sha256"]) for f in report["files"] if f["outcome"] == "rejected"]
+    for load in manifests(HOME, report["loads"]):
+        receipt = HOME.archive / f"{load['sha256']}.json"
+        if receipt.exists():  # stages that a mapping declares have none
+            name = json.loads(receipt.read_text(encoding="utf-8"))["first_name"]
+            found.append((name, load["sha256"]))
+    return [f"{name} (archive/{sha[:12]}…)" for name, sha in found if sha not in known]
 
 
 # --- job, schedule, sensor, alerts ---------------------------------------------------------------
