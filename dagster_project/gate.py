@@ -141,7 +141,7 @@ def _year_of_wins(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _gx() -> Any:
-    import great_expectations.expectations as gxe  # 2 s to import, and only runs need it
+    import great_expectations.expectations as gxe  # 2.5 s to import; only runs need it
 
     return gxe
 
@@ -191,8 +191,8 @@ EXPECTATIONS = (
     Expectation(
         "amounts_keep_their_scale",
         "dim_deals",
-        "The median amount moves by a few per cent a month; three times more or less means another "
-        "decimal sign, currency or unit (thousands).",
+        "The median is over all deals ever, so a day hardly moves it; three times more or less "
+        "means another decimal sign, currency or unit (thousands).",
         "30 deals with an amount in the last published set",
         30,
         True,

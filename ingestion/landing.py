@@ -253,7 +253,7 @@ class Landing:
             receipt = json.loads(path.read_text(encoding="utf-8"))
             if receipt["sha256"] in seen or receipt["entry"] is None:
                 continue
-            name = receipt["first_name"]
+            name = _printable(receipt["first_name"])
             try:
                 outcome = self._land(name, path.with_suffix(""), receipt)
             except FileRejected as error:

@@ -33,7 +33,7 @@ from ingestion.mappings import Dialect, Format
 MAX_COLUMNS = 2_000
 MAX_FIELD_BYTES = 10_000_000
 MAX_INFLATED_BYTES = 4_000_000_000
-MAX_RATIO = 200  # A real export of one repeated row reached 60; a zip bomb starts near 1,000.
+MAX_RATIO = 200  # The simulated exports pack 4 to 10 times; nothing but zeros about 1,000 times.
 MAX_CELLS = 50_000_000
 
 csv.field_size_limit(MAX_FIELD_BYTES)
@@ -241,7 +241,7 @@ def _read_csv_carefully(
 ) -> Sheet:
     """Record by record, for a file that DuckDB refuses: keep what has the right width.
 
-    About ten times slower than DuckDB, which names the first broken line but not the others.
+    DuckDB names the first broken line but not the others. 300,000 records: 2.2 s against 0.2 s.
     """
     width = len(headers)
     good: list[tuple[int, list[str | None]]] = []
