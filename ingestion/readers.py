@@ -33,7 +33,8 @@ from ingestion.mappings import Dialect, Format
 MAX_COLUMNS = 2_000
 MAX_FIELD_BYTES = 10_000_000
 MAX_INFLATED_BYTES = 4_000_000_000
-MAX_RATIO = 200  # The simulated exports pack 4 to 10 times; nothing but zeros about 1,000 times.
+# The simulated exports pack 4 to 10 times; nothing but zeros about 1,000 times.
+MAX_RATIO = 200
 MAX_CELLS = 50_000_000
 
 csv.field_size_limit(MAX_FIELD_BYTES)
