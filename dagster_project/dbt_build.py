@@ -3,8 +3,8 @@
 Belongs here: calling dbt and reading its results.
 Does not belong here: models and tests (dbt/), when to run (definitions).
 
-In process and with the manifest at hand a whole run of a home of five small files took 18.0 s, where
-one with two calls of dbt's command line took 32.7 s (30 models, 53 tests, 2 cores).
+In process and with the manifest at hand a whole run of a home of five small files took 18.0 s,
+where one with two calls of dbt's command line took 32.7 s (30 models, 53 tests, 2 cores).
 """
 
 import fcntl
