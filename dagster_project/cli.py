@@ -330,17 +330,25 @@ def rollback(home_path: str) -> None:
 @click.option("--deals", default=3_000, show_default=True, type=click.IntRange(1, 5_000_000))
 @click.option("--seed", default=1, show_default=True, type=int)
 @click.option("--as-of", callback=_day, help="The day of the exports; today if left out.")
+@click.option("--crm", default="hubspot", type=click.Choice(["hubspot", "salesforce"]))
+@click.option(
+    "--days",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 1_000),
+    help="Days of exports, one drop a day, the last on --as-of.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="An empty folder.")
-def simulate(deals: int, seed: int, as_of: date | None, out: Path) -> None:
+def simulate(deals: int, seed: int, as_of: date | None, crm: str, days: int, out: Path) -> None:
     """Write the exports of an invented company into a home of their own."""
     with _errors():
         from simulation.company import ZONE
         from simulation.company import simulate as simulated
-        from simulation.hubspot import NotASimulation, write_home
+        from simulation.home import NotASimulation, write_home
 
         day = as_of or datetime.now(ZONE).date()
         try:
-            written = write_home(simulated(deals, seed, day), out)
+            written = write_home(simulated(deals, seed, day), out, crm, days)
         except NotASimulation as error:
             raise UserError(f"--out {error}") from error
         click.echo(f"{len(written)} files of an invented company in {_shown(out.absolute())}")

@@ -18,14 +18,22 @@ from ingestion.home import Home
 from ingestion.readers import identifier, literal
 from ingestion.tables import TABLES
 
+# What exports said by a day, or what the CRM knew by then as later exports tell: never mixed.
+AS_KNOWN, AS_RECONSTRUCTED = "as_known", "as_reconstructed"
+
 
 class Warehouse:
-    """warehouse/<as_of>/: nobody else opens it, and it can always be built again."""
+    """warehouse/<as_of>/: nobody else opens it, and it can always be built again.
 
-    def __init__(self, home: Home, as_of: date) -> None:
+    A build of the other cut has a folder of its own, and is never published.
+    """
+
+    def __init__(self, home: Home, as_of: date, cut: str = AS_KNOWN) -> None:
         self.home = home
         self.as_of = as_of
-        self.folder = home.warehouse / as_of.isoformat()
+        self.cut = cut
+        name = as_of.isoformat() if cut == AS_KNOWN else f"{as_of.isoformat()}-{cut}"
+        self.folder = home.warehouse / name
         self.database = self.folder / "build.duckdb"
         self.marts = self.folder / "marts"
         self.docs = self.folder / "docs"
@@ -42,8 +50,19 @@ class Warehouse:
                 connection.execute(f"create view raw.{table} as {self._landed(table, loads)}")
             connection.execute(
                 "create table raw.run as select cast(? as date) as as_of, "
-                "cast(? as timestamp) as as_of_at, ? as zone, ? as currency",
-                [self.as_of, company.end_of(self.as_of), company.zone, company.currency],
+                "cast(? as timestamp) as as_of_at, ? as cut, ? as zone, ? as currency, "
+                "cast(? as bigint) as correction_grace_seconds, cast(? as bigint) as bulk_deals, "
+                "cast(? as bigint) as idle_days",
+                [
+                    self.as_of,
+                    company.end_of(self.as_of),
+                    self.cut,
+                    company.zone,
+                    company.currency,
+                    60 * company.correction_grace_minutes,
+                    company.bulk_deals,
+                    company.idle_days,
+                ],
             )
             connection.execute("checkpoint")
         (self.folder / "profiles.yml").write_text(

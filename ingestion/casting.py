@@ -112,7 +112,7 @@ def _absent(context: Context, table: Table, mapping: TableMapping) -> list[str]:
     headers = context.sheet.headers
     absent = []
     for column, cell in mapping.columns.items():
-        wanted = cell.headers or cell.join
+        wanted = cell.headers or cell.first_filled or cell.join
         if wanted and not set(wanted) & set(headers):
             if table.by_name[column].required:
                 raise FileRejected(
@@ -172,9 +172,19 @@ def _typed(
             list_filter([{", ".join(rules)}], lambda reason: reason is not null) as reasons
         from (
             select {", ".join(values)}
-            from (select {", ".join(texts)} from source where {condition}) as texts
+            from (
+                select {", ".join(texts)} from {_rows(mapping, cell_column)} where {condition}
+            ) as texts
         ) as typed
     """
+
+
+def _rows(mapping: TableMapping, cell_column: str | None) -> str:
+    """The rows of the file; where a cell is a list, as many as it has parts."""
+    if not mapping.each_of or not cell_column:
+        return "source"
+    parts = f"string_split({cell_column}, {literal(mapping.each_of)})"
+    return f"(select * replace (unnest({parts}) as {cell_column}) from source)"
 
 
 def _reason(label: str, rule: str, sql: str) -> str:
@@ -200,7 +210,8 @@ def _raw_text(
     if cell.first_of:
         tidy = f"trim(split_part({tidy}, {literal(cell.first_of)}, 1))"
     nulls = ", ".join(literal(text.lower()) for text in ("", *context.dialect.nulls))
-    return f"case when lower({tidy}) not in ({nulls}) then {tidy} end"
+    matches = f" and regexp_matches({tidy}, {literal(cell.matching)})" if cell.matching else ""
+    return f"case when lower({tidy}) not in ({nulls}){matches} then {tidy} end"
 
 
 def _column(context: Context, cell: Cell, cell_column: str | None) -> str:
@@ -209,6 +220,11 @@ def _column(context: Context, cell: Cell, cell_column: str | None) -> str:
     if cell.join:
         parts = ", ".join(f"c{headers.index(h)}" for h in cell.join if h in headers)
         return f"concat_ws(' ', {parts})" if parts else nothing
+    if cell.first_filled:
+        filled = [
+            f"nullif(trim(c{headers.index(h)}), '')" for h in cell.first_filled if h in headers
+        ]
+        return f"coalesce({', '.join([*filled, nothing])})"
     found = _header(context, cell, cell_column)
     return nothing if found is None else f"c{headers.index(found)}"
 
@@ -218,7 +234,7 @@ def _header(context: Context, cell: Cell, cell_column: str | None) -> str | None
     headers = context.sheet.headers
     if cell.unpivoted:
         return headers[int(cell_column[1:])] if cell_column else None
-    return next((h for h in cell.headers if h in headers), None)
+    return next((h for h in (*cell.headers, *cell.first_filled) if h in headers), None)
 
 
 def _text(
@@ -289,6 +305,10 @@ def _cast(context: Context, column: Column, cell: Cell, text: str) -> tuple[str,
         allowed = ", ".join(literal(choice) for choice in column.choices)
         broken.append(("unknown_value", f"lower({text}) not in ({allowed})"))
         value = f"lower({value})"
+    if column.is_past:
+        broken.append(
+            ("after_the_export_was_made", f"{value} > {_known_at(context, 't_known_at')[0]}")
+        )
     if column.required:
         broken.append(("missing", f"{text} is null"))
     return value, broken
@@ -420,7 +440,7 @@ def _ambiguous_times(context: Context, table: Table, mapping: TableMapping) -> i
     """Local times in the hour that the end of summer time repeats; read as the later one."""
     total = 0
     for column, cell in mapping.columns.items():
-        if table.by_name[column].kind is Kind.TIMESTAMP and cell.headers:
+        if table.by_name[column].kind is Kind.TIMESTAMP and (cell.headers or cell.first_filled):
             local, _ = _instant(context, cell, "text")
             instant = f"timezone({context.zone}, {local})"
             twice = (

@@ -32,6 +32,16 @@ currency: SEK
 # Country (ISO 3166) that phone numbers without a prefix belong to.
 country: SE
 
+# A move taken back within this many minutes is a correction: kept, flagged, not counted as a
+# conversion.
+correction_grace_minutes: 60
+
+# A user who moves this many deals in one second has edited them in bulk.
+bulk_deals: 5
+
+# A deal without activity for this many days is idle.
+idle_days: 30
+
 # How many days a published set is kept. Rollback and slow readers need some.
 keep_published_days: 30
 
@@ -92,6 +102,9 @@ class Company(Strict):
     zone: str = "Europe/Stockholm"
     currency: str = Field("SEK", pattern="^[A-Z]{3}$")
     country: str = Field("SE", pattern="^[A-Z]{2}$")
+    correction_grace_minutes: int = Field(60, ge=0)
+    bulk_deals: int = Field(5, ge=2)
+    idle_days: int = Field(30, ge=1)
     keep_published_days: int = Field(30, ge=1)
     keep_warehouses: int = Field(3, ge=1)
     alerts: Alerts = Alerts()

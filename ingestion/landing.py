@@ -349,7 +349,8 @@ class Landing:
                 f"""
                 copy (
                     select {", ".join(c.name for c in TABLES[table.name].columns)},
-                        {literal(identity)} as load_id, record_number, known_at
+                        {literal(identity)} as load_id, record_number, known_at,
+                        {str(entry.mapping.complete).lower()} as is_complete
                     from typed_{table.name}
                     where record_number not in (select record_number from rejects)
                     order by all
@@ -517,7 +518,7 @@ def _unmapped(entry: Entry, sheet: Sheet) -> list[str]:
     used: set[str] = set()
     for table in entry.mapping.tables.values():
         for cell in table.columns.values():
-            used |= {*cell.headers, *cell.join}
+            used |= {*cell.headers, *cell.first_filled, *cell.join}
         if table.unpivot:
             used |= {h for h in sheet.headers if re.fullmatch(table.unpivot, h)}
     return [h for h in sheet.headers if h and h not in used]

@@ -68,14 +68,17 @@ class Dialect(Strict):
 class Cell(Strict):
     """Where one column's value comes from; written as a plain header for the common case.
 
-    One of: `from` (the first of these headers that the file has), `join` (several cells put
-    together with a space), `constant`, `captured` (a named group of the unpivoted header),
+    One of: `from` (the first of these headers that the file has), `first_filled` (the first of
+    these cells that is filled), `join` (several cells put together with a space), `constant`,
+    `captured` (a named group of the unpivoted header),
     `unpivoted` (the unpivoted cell itself). `default` fills an empty cell; `company_currency` as a
     default takes it from the company file. `values` maps text to text, whatever its case, `*`
-    being any other; null means unknown. `first_of` keeps the first of a list with that separator.
+    being any other; null means unknown. `first_of` keeps the first of a list with that separator;
+    `matching` keeps only what the pattern is found in.
     """
 
     headers: tuple[str, ...] = Field((), alias="from")
+    first_filled: tuple[str, ...] = ()
     join: tuple[str, ...] = ()
     constant: str | None = None
     captured: str | None = None
@@ -83,6 +86,7 @@ class Cell(Strict):
     default: str | None = None
     values: Mapping[str, str | None] = {}
     first_of: str | None = None
+    matching: str | None = None
     dates: tuple[str, ...] | None = None
     unit: Literal["ms", "percent"] | None = None
 
@@ -99,25 +103,37 @@ class Cell(Strict):
     def _has_one_origin(self) -> "Cell":
         origins = [
             self.headers,
+            self.first_filled,
             self.join,
             self.constant is not None,
             self.captured,
             self.unpivoted,
         ]
         if sum(map(bool, origins)) != 1:
-            raise ValueError("needs exactly one of from, join, constant, captured, unpivoted")
+            raise ValueError(
+                "needs exactly one of from, first_filled, join, constant, captured, unpivoted"
+            )
         return self
+
+    @field_validator("matching")
+    @classmethod
+    def _is_a_pattern(cls, pattern: str | None) -> str | None:
+        if pattern is not None:
+            _compiled(pattern)
+        return pattern
 
 
 class TableMapping(Strict):
     """How rows of a file become rows of one input table.
 
     `unpivot` is a regular expression for headers: each matching column of each row makes a row of
-    its own if its cell is filled.
+    its own if its cell is filled; with `each_of`, a row for each part of the cell, which is a list
+    with that separator.
     """
 
     columns: Mapping[str, Cell]
     unpivot: str | None = None
+    each_of: str | None = None
 
     @field_validator("unpivot")
     @classmethod
@@ -147,7 +163,8 @@ class FileMapping(Strict):
 
     A file is recognised by having all `headers` (each a header, a /pattern/ or a list of
     alternatives); its name (`names`, shell patterns) decides where several mappings fit, and tells
-    a file of this kind that lacks a header from a strange one.
+    a file of this kind that lacks a header from a strange one. `complete` says that such a file
+    names every record there is, so that one it no longer names has been deleted.
     """
 
     doc: str
@@ -156,6 +173,7 @@ class FileMapping(Strict):
     headers: tuple[tuple[str, ...], ...]
     dialect: Dialect = Dialect()
     known_at: KnownAt = KnownAt()
+    complete: bool = False
     tables: Mapping[str, TableMapping]
 
     @field_validator("headers", mode="before")

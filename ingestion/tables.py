@@ -62,7 +62,8 @@ SQL_TYPES = {
 class Column:
     """One column of an input table.
 
-    `minimum` is the smallest value a number may have; `choices` the only values a text may have.
+    `minimum` is the smallest value a number may have; `choices` the only values a text may have;
+    `is_past` says that no export can know a later time than its own.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Column:
     required: bool = False
     choices: tuple[str, ...] = ()
     minimum: int | None = None
+    is_past: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.privacy, Privacy):
@@ -108,7 +110,7 @@ class Table:
     def version(self) -> str:
         """Changes when anything that decides the landed content changes; docs do not."""
         shape = [
-            (c.name, c.kind, c.required, c.choices, c.minimum)
+            (c.name, c.kind, c.required, c.choices, c.minimum, c.is_past)
             for c in (*self.columns, *LANDING_COLUMNS)
         ]
         return hashlib.sha256(json.dumps([self.name, shape]).encode()).hexdigest()[:12]
@@ -121,6 +123,7 @@ LANDING_COLUMNS = (
     Column("load_id", TEXT, NONE, "The load this row came with: file bytes, mapping, declaration."),
     Column("record_number", Kind.INTEGER, NONE, "Record in the file, the header not counted."),
     Column("known_at", Kind.TIMESTAMP, NONE, "When the export knew this (UTC)."),
+    Column("is_complete", Kind.BOOLEAN, NONE, "The export names every record there is."),
 )
 
 FIDELITY = ("event_log", "latest_per_stage", "snapshot_diff", "created_closed")
@@ -166,6 +169,17 @@ TABLES = {
                 Column("next_step_on", Kind.DATE, NONE, "Date of the next planned activity."),
                 Column("lost_reason", TEXT, FREE_TEXT, "Why it was lost, as typed."),
                 Column("probability", Kind.FRACTION, NONE, "The CRM's own win probability, 0–1."),
+                Column("is_deleted", Kind.BOOLEAN, NONE, "Deleted in the CRM."),
+            ),
+        ),
+        Table(
+            "deal_merges",
+            "one deal merged into another",
+            ("deal_id",),
+            (
+                Column("deal_id", ID, NONE, "The deal that was given up.", required=True),
+                Column("merged_into_deal_id", ID, NONE, "The deal that goes on.", required=True),
+                Column("merged_at", Kind.TIMESTAMP, NONE, "When they were merged."),
             ),
         ),
         Table(
@@ -184,7 +198,12 @@ TABLES = {
                 Column("old_value", Kind.CHANGE_VALUE, FREE_TEXT, "Value before, written as text."),
                 Column("new_value", Kind.CHANGE_VALUE, FREE_TEXT, "Value after, written as text."),
                 Column(
-                    "occurred_at", Kind.TIMESTAMP, NONE, "When the change happened.", required=True
+                    "occurred_at",
+                    Kind.TIMESTAMP,
+                    NONE,
+                    "When the change happened.",
+                    required=True,
+                    is_past=True,
                 ),
                 Column("recorded_at", Kind.TIMESTAMP, NONE, "When the CRM wrote it down."),
                 Column("sequence", Kind.INTEGER, NONE, "The CRM's own order of changes."),
@@ -232,6 +251,7 @@ TABLES = {
                 Column("converted_at", Kind.TIMESTAMP, NONE, "When it became a deal."),
                 Column("converted_deal_id", ID, NONE, "The deal it became."),
                 Column("segment", TEXT, NONE, "Market segment of the lead."),
+                Column("is_deleted", Kind.BOOLEAN, NONE, "Deleted in the CRM."),
             ),
         ),
         Table(
@@ -268,6 +288,9 @@ TABLES = {
                 Column("sender_id", ID, PSEUDONYM, "Who signed the message."),
                 Column(
                     "reminder_no", Kind.INTEGER, NONE, "0 for the first, then 1, 2, …", minimum=0
+                ),
+                Column(
+                    "is_deleted", Kind.BOOLEAN, NONE, "Deleted in the CRM, or a copy of another."
                 ),
             ),
         ),
@@ -454,8 +477,29 @@ def dbt_sources() -> str:
                     "description": "The last second of `as_of` in the company's zone, in UTC.",
                     "data_type": "timestamp",
                 },
+                {
+                    "name": "cut",
+                    "description": "`as_known`: what exports said by then; `as_reconstructed`: "
+                    "what the CRM knew by then, as later exports tell.",
+                    "data_type": "varchar",
+                },
                 {"name": "zone", "description": "IANA time zone.", "data_type": "varchar"},
                 {"name": "currency", "description": "Company currency.", "data_type": "varchar"},
+                {
+                    "name": "correction_grace_seconds",
+                    "description": "A move taken back within this time is a correction.",
+                    "data_type": "bigint",
+                },
+                {
+                    "name": "bulk_deals",
+                    "description": "Deals one user moved in one second for it to be a bulk edit.",
+                    "data_type": "bigint",
+                },
+                {
+                    "name": "idle_days",
+                    "description": "Days without activity after which a deal is idle.",
+                    "data_type": "bigint",
+                },
             ],
         }
     )

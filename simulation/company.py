@@ -1,21 +1,27 @@
-"""How the invented company's deals behave.
+"""How the invented company sells, and what its CRM makes of it.
 
-Belongs here: parameters with their meaning, and the histories drawn from them.
-Does not belong here: file formats (`hubspot`).
+Belongs here: parameters with their meaning, the histories drawn from them.
+Does not belong here: file formats (`hubspot`, `salesforce`).
 
-Deals move through stages by competing outcomes whose chances depend on segment, source and the
-seller's skill; stays are log-normal. Sellers get different mixes of leads, so that raw win rates
-mislead about skill, and large deals are won less often, so that amounts mislead about wins.
+Leads become deals, deals move through stages by competing outcomes whose chances depend on
+segment, source, the size of the deal and a skill of the seller that drifts; stays are log-normal.
+Sellers get different mixes of leads, so that raw win rates mislead about skill, and large deals are
+won less often, so that amounts mislead about wins. On top of what really happened lies what people
+do to a CRM: misclicks, bulk clean-ups, duplicates merged, deals deleted and restored, dates pushed,
+amounts changed after the win, stages renamed and taken out of use.
 """
 
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
 ZONE = ZoneInfo("Europe/Stockholm")
+WON, LOST = "won", "lost"
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,8 @@ class Stage:
     """An open stage. From it a deal advances, is lost, skips one stage, or falls back one.
 
     `advance` and `skip` are chances at average skill; the rest, less `regress`, is lost.
-    `median_days` is the median stay.
+    `median_days` is the median stay. `old_label` is what it was called, and `is_retired` that it
+    was in use, before `Parameters.reform_days` ago.
     """
 
     key: str
@@ -33,14 +40,57 @@ class Stage:
     skip: float
     regress: float
     median_days: float
+    old_label: str | None = None
+    is_retired: bool = False
+
+
+@dataclass(frozen=True)
+class Area:
+    """A business area with a pipeline of its own. `share` is its part of the deals."""
+
+    key: str
+    name: str
+    pipeline: str
+    share: float
+    stages: tuple[Stage, ...]
 
 
 @dataclass(frozen=True)
 class Seller:
     key: str
     team: str
-    skill: float  # added to the log-odds of advancing, in every stage
+    skill: float  # added to the log-odds of advancing, in every stage, at the start
+    drift: float  # by which that changes in a year
     large_share: float  # how much of the seller's leads are of the enterprise segment
+
+
+SOFTWARE = Area(
+    "software",
+    "Software",
+    "default",
+    0.65,
+    (
+        Stage("meeting", "Meeting held", "prospect", 0.66, 0.03, 0.0, 16, "Meeting booked"),
+        Stage("needs", "Needs analysis", "prospect", 0.70, 0.04, 0.05, 26),
+        Stage("demo", "Demo", "prospect", 0.80, 0.03, 0.04, 14, is_retired=True),
+        Stage("proposal", "Proposal sent", "quote", 0.62, 0.02, 0.08, 32),
+        Stage("negotiation", "Negotiation", "quote", 0.74, 0.00, 0.07, 28),
+    ),
+)
+SERVICES = Area(
+    "services",
+    "Services",
+    "services",
+    0.35,
+    (
+        Stage("scoping", "Scoping", "prospect", 0.62, 0.02, 0.0, 20),
+        Stage("offer", "Offer", "quote", 0.60, 0.00, 0.06, 24),
+        Stage("signing", "Signing", "quote", 0.85, 0.00, 0.05, 12),
+    ),
+)
+
+TEAMS = (("North", 0.15), ("South", 0.3), ("Key", 0.6))
+SKILLS = ((0.5, -0.2), (0.15, 0.1), (-0.1, 0.25), (-0.45, 0.0))
 
 
 @dataclass(frozen=True)
@@ -48,17 +98,11 @@ class Parameters:
     """The company. Everything here is written to the truth file."""
 
     years: float = 2.0
-    stages: tuple[Stage, ...] = (
-        Stage("lead", "Lead", "lead", 0.55, 0.02, 0.00, 12),
-        Stage("meeting", "Meeting booked", "prospect", 0.62, 0.03, 0.05, 14),
-        Stage("needs", "Needs analysis", "prospect", 0.66, 0.04, 0.06, 24),
-        Stage("proposal", "Proposal sent", "quote", 0.58, 0.00, 0.08, 30),
-        Stage("negotiation", "Negotiation", "quote", 0.72, 0.00, 0.07, 26),
-    )
+    areas: tuple[Area, ...] = (SOFTWARE, SERVICES)
     sellers: tuple[Seller, ...] = tuple(
-        Seller(f"{team}{n}", team, skill, share)
-        for team, share in (("North", 0.15), ("South", 0.3), ("Key", 0.6))
-        for n, skill in enumerate((0.5, 0.15, -0.1, -0.45), start=1)
+        Seller(f"{team}{n}", team, skill, drift, share)
+        for team, share in TEAMS
+        for n, (skill, drift) in enumerate(SKILLS, start=1)
     )
     segments: dict[str, float] = field(
         # Added to the log-odds of advancing.
@@ -74,40 +118,111 @@ class Parameters:
             "Email Marketing": (0.1, 0.1),
         }
     )
-    business_areas: dict[str, float] = field(
-        default_factory=lambda: {"Software": 0.6, "Services": 0.4}
-    )
     median_amount: dict[str, float] = field(
         default_factory=lambda: {"Small": 60_000, "Mid": 240_000, "Enterprise": 1_100_000}
     )
     # New leads per month relative to the year's mean; July and Christmas are quiet in Sweden.
     season: tuple[float, ...] = (1.1, 1.1, 1.2, 1.0, 1.1, 0.8, 0.25, 0.9, 1.3, 1.3, 1.2, 0.7)
+    size_spread: float = 0.7  # standard deviation of the log of a deal's size
+    size_effect: float = -0.2  # on the log-odds of advancing, of the log of a deal's size
     slower_enterprise: float = 1.6  # stays are this much longer
-    missing_amount: float = 0.08
+    first_as_lead: float = 0.6  # of deals, that began as leads
+    lead_converts: float = 0.4  # of leads, that become deals
+    lead_days: float = 12  # median days from lead to deal
+    deal_types: dict[str, tuple[float, float]] = field(
+        # Share of deals, and what is added to the log-odds of advancing.
+        default_factory=lambda: {
+            "new": (0.86, 0.0),
+            "renewal": (0.08, 1.6),
+            "expansion": (0.06, 0.6),
+        }
+    )
     euro_share: float = 0.15
+    missing_amount: float = 0.08  # never stated
+    late_amount: float = 0.3  # stated only at the second stage
     missing_source: float = 0.05
-    reopened: float = 0.02  # of lost deals, after about two months
+    reopened_after_lost: float = 0.03  # after about two months
+    reopened_after_won: float = 0.01  # the customer withdrew; after about a week
     owner_changes: float = 0.06  # of deals, at their second move
+    amount_changes: float = 0.25  # at each move from the third on
+    amount_restated: float = 0.03  # of deals won, a month later
+    close_date_pushed: float = 0.4  # at each move that does not close
+    close_date_pulled: float = 0.05
+    misclicks: float = 0.02  # of moves, followed by one that is taken back within minutes
+    skips_in_one_second: float = 0.3  # of skips, written by a workflow as two moves
+    duplicates: float = 0.015  # of deals, entered twice and merged after some weeks
+    deleted: float = 0.015  # of deals
+    restored: float = 0.4  # of those deleted
+    credit_split: float = 0.05  # of deals, between two sellers or three
+    next_step_planned: float = 0.6  # of open deals
+    silent_days: int = 150  # after which the clean-up at a quarter's end closes a deal
+    reform_days: int = 300  # before the last day, when stages were renamed and retired
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of one deal changed, as the CRM writes it down."""
+
+    at: datetime
+    name: str  # stage, owner, amount or close_date
+    value: Any
+    by: str
+    source: str = "ui"  # or bulk, workflow
+    is_mistake: bool = False
+
+
+@dataclass
+class Lead:
+    number: int
+    seller: Seller
+    source: str | None
+    created_at: datetime
+    worked_at: datetime  # moved on from `new`
+    ended_at: datetime  # converted or disqualified
+    deal: "Deal | None" = None
+
+    def stage(self, until: datetime) -> str:
+        if self.ended_at <= until:
+            return "qualified" if self.deal else "disqualified"
+        return "working" if self.worked_at <= until else "new"
 
 
 @dataclass
 class Deal:
-    """One deal with its true history up to its end, whenever that is."""
+    """One deal with all that will ever be written of it."""
 
     number: int
     account: int
-    seller: Seller
-    later_seller: Seller | None
+    area: Area
     segment: str
     source: str | None
-    business_area: str
-    amount: int | None
+    deal_type: str
     currency: str
+    seller: Seller
     created_at: datetime
-    moves: list[tuple[datetime, str]]
+    changes: list[Change] = field(default_factory=list)
+    lead: Lead | None = None
+    merged_into: "Deal | None" = None
+    merged_at: datetime | None = None
+    deleted_at: datetime | None = None
+    restored_at: datetime | None = None
+    credits: tuple[tuple[Seller, str], ...] = ()
+    next_step_days: int | None = None
 
-    def known(self, until: datetime) -> list[tuple[datetime, str]]:
-        return [move for move in self.moves if move[0] <= until]
+    def known(self, until: datetime, name: str = "stage") -> list[Change]:
+        """Changes of one field by `until`, the first being its value at the creation."""
+        return [c for c in self.changes if c.name == name and c.at <= until]
+
+    def value(self, name: str, until: datetime) -> Any:
+        known = self.known(until, name)
+        return known[-1].value if known else None
+
+    def is_shown(self, until: datetime) -> bool:
+        """Whether an export made at `until` names it."""
+        if self.created_at > until or (self.merged_at and self.merged_at <= until):
+            return False
+        deleted = self.deleted_at is not None and self.deleted_at <= until
+        return not deleted or (self.restored_at is not None and self.restored_at <= until)
 
 
 @dataclass
@@ -126,42 +241,117 @@ class Company:
     parameters: Parameters
     as_of: date
     deals: list[Deal]
+    leads: list[Lead]
     activities: list[Activity]
 
     @property
     def until(self) -> datetime:
-        end = datetime(self.as_of.year, self.as_of.month, self.as_of.day, 23, 59, 59, tzinfo=ZONE)
-        return end.astimezone(UTC)
+        return end_of(self.as_of)
+
+    @property
+    def reformed_on(self) -> date:
+        return self.as_of - timedelta(days=self.parameters.reform_days)
 
     def truth(self) -> dict[str, Any]:
         """Parameters, and what became of every deal in the end, beyond `as_of`."""
-        keys = [stage.key for stage in self.parameters.stages]
-        entered = {key: [d for d in self.deals if key in {s for _, s in d.moves}] for key in keys}
+        rates = {}
+        for area in self.parameters.areas:
+            for stage in area.stages:
+                passed = [
+                    deal
+                    for deal in self.deals
+                    if deal.area == area
+                    and any(c.value == stage.key and not c.is_mistake for c in deal.changes)
+                ]
+                won = sum(deal.known(FOREVER)[-1].value == WON for deal in passed)
+                rates[stage.key] = won / len(passed) if passed else None
         return {
             "parameters": asdict(self.parameters),
-            "eventual_win_rate": {
-                key: sum(d.moves[-1][1] == "won" for d in deals) / len(deals) if deals else None
-                for key, deals in entered.items()
-            },
+            "eventual_win_rate": rates,
+            "lead_conversion_rate": sum(lead.deal is not None for lead in self.leads)
+            / max(1, len(self.leads)),
         }
 
 
-def simulate(n_deals: int, seed: int, as_of: date, parameters: Parameters | None = None) -> Company:
-    """A company of `n_deals` deals created in the years up to `as_of`.
+FOREVER = datetime(2200, 1, 1, tzinfo=UTC)
 
-    The same arguments give the same company. Shapes: `n_deals` deals in order of creation; calls
-    and meetings in order of time, none after `as_of`.
+
+def end_of(day: date) -> datetime:
+    """The last second of `day` in the company's zone."""
+    return datetime(day.year, day.month, day.day, 23, 59, 59, tzinfo=ZONE).astimezone(UTC)
+
+
+# --- calendar ------------------------------------------------------------------------------------
+
+
+@cache
+def holidays(year: int) -> frozenset[date]:
+    """Swedish public holidays and the eves on which nobody works (lag 1989:253; custom)."""
+    easter = _easter(year)
+    midsummer = next(d for d in _days(date(year, 6, 19), 7) if d.weekday() == 4)
+    fixed = ((1, 1), (1, 6), (5, 1), (6, 6), (12, 24), (12, 25), (12, 26), (12, 31))
+    movable = (easter - timedelta(2), easter + timedelta(1), easter + timedelta(39), midsummer)
+    return frozenset({*(date(year, month, day) for month, day in fixed), *movable})
+
+
+def _easter(year: int) -> date:
+    """Easter Sunday (the anonymous Gregorian algorithm, Nature, 20 April 1876)."""
+    a, b, c = year % 19, year // 100, year % 100
+    d, e = divmod(b, 4)
+    g = (8 * b + 13) // 25
+    h = (19 * a + b - d - g + 15) % 30
+    i, k = divmod(c, 4)
+    m = (32 + 2 * e + 2 * i - h - k) % 7
+    n = (a + 11 * h + 22 * m) // 451
+    month, day = divmod(h + m - 7 * n + 114, 31)
+    return date(year, month, day + 1)
+
+
+def _days(first: date, n: int) -> list[date]:
+    return [first + timedelta(days=i) for i in range(n)]
+
+
+def is_working_day(day: date) -> bool:
+    return day.weekday() < 5 and day not in holidays(day.year)
+
+
+def _working_time(random: np.random.Generator, day: date) -> datetime:
+    minutes = int(np.clip(random.normal(60 * 13, 150), 60 * 8, 60 * 17))
+    local = datetime(day.year, day.month, day.day, minutes // 60, minutes % 60, tzinfo=ZONE)
+    return local.astimezone(UTC) + timedelta(seconds=int(random.integers(60)))
+
+
+def _later(random: np.random.Generator, at: datetime, median_days: float) -> datetime:
+    """After a log-normal stay, on a working day."""
+    day = (at + timedelta(days=max(1.0, float(random.lognormal(np.log(median_days), 0.7))))).date()
+    while not is_working_day(day):
+        day += timedelta(days=1)
+    return max(_working_time(random, day), at + timedelta(hours=2))
+
+
+# --- the company ---------------------------------------------------------------------------------
+
+
+def simulate(n_deals: int, seed: int, as_of: date, parameters: Parameters | None = None) -> Company:
+    """A company with `n_deals` deals begun in the years up to `as_of`, and the leads it had.
+
+    The same arguments give the same company. Shapes: deals in order of creation, duplicates of
+    some after them; leads; calls and meetings in order of time, none after `as_of`.
     """
     parameters = parameters or Parameters()
     random = np.random.default_rng(seed)
-    company = Company(parameters, as_of, [], [])
+    company = Company(parameters, as_of, [], [], [])
     starts = sorted(_start(random, parameters, as_of) for _ in range(n_deals))
     n_accounts = max(1, int(n_deals / 1.4))
     account_segment = random.choice(3, n_accounts, p=[0.5, 0.32, 0.18])
     for number, created_at in enumerate(starts, start=1):
-        deal = _deal(random, parameters, number, created_at, account_segment)
+        deal = _deal(random, company, number, created_at, account_segment)
         company.deals.append(deal)
         company.activities += _activities(random, deal, company.until)
+    _clean_up(company)
+    for deal in list(company.deals):
+        _remove(random, company, deal)
+    _add_idle_leads(random, company)
     company.activities.sort(key=lambda a: (a.occurred_at, a.deal.number, a.kind))
     for number, activity in enumerate(company.activities, start=1):
         activity.number = number
@@ -172,94 +362,262 @@ def _start(random: np.random.Generator, parameters: Parameters, as_of: date) -> 
     """A working day by season, an hour of the working day."""
     while True:
         day = as_of - timedelta(days=int(random.integers(1, int(365 * parameters.years))))
-        if day.weekday() < 5 and random.random() < parameters.season[day.month - 1] / 1.3:
+        if is_working_day(day) and random.random() < parameters.season[day.month - 1] / 1.3:
             return _working_time(random, day)
 
 
-def _working_time(random: np.random.Generator, day: date) -> datetime:
-    minutes = int(np.clip(random.normal(60 * 13, 150), 60 * 8, 60 * 17))
-    local = datetime(day.year, day.month, day.day, minutes // 60, minutes % 60, tzinfo=ZONE)
-    return local.astimezone(UTC) + timedelta(seconds=int(random.integers(60)))
+def _drawn(random: np.random.Generator, shares: dict[str, tuple[float, float]]) -> str:
+    weights = [share for share, _ in shares.values()]
+    return list(shares)[int(random.choice(len(weights), p=weights))]
 
 
 def _deal(
     random: np.random.Generator,
-    parameters: Parameters,
+    company: Company,
     number: int,
     created_at: datetime,
     account_segment: np.ndarray[Any, Any],
 ) -> Deal:
+    parameters = company.parameters
     seller = parameters.sellers[int(random.integers(len(parameters.sellers)))]
     wanted = 2 if random.random() < seller.large_share else int(random.random() < 0.4)
     same = np.flatnonzero(account_segment == wanted)
     account = int(random.choice(same)) if len(same) else int(random.integers(len(account_segment)))
-    segment = list(parameters.segments)[int(account_segment[account])]
-    sources = list(parameters.sources)
-    shares = [share for share, _ in parameters.sources.values()]
-    source = sources[int(random.choice(len(sources), p=shares))]
-    area = "Software" if random.random() < parameters.business_areas["Software"] else "Services"
-    size = float(random.lognormal(0, 0.7))
-    amount = int(parameters.median_amount[segment] * size / 1_000) * 1_000 + 1_000
-    log_odds = seller.skill + parameters.segments[segment] + parameters.sources[source][1]
-    slower = parameters.slower_enterprise if segment == "Enterprise" else 1.0
-    moves = _history(random, parameters, created_at, log_odds - 0.2 * np.log(size), slower)
-    changes = random.random() < parameters.owner_changes
-    others = [s for s in parameters.sellers if s.team == seller.team and s != seller]
-    euro = random.random() < parameters.euro_share
-    return Deal(
+    source = _drawn(random, parameters.sources)
+    deal = Deal(
         number,
         account,
-        seller,
-        others[int(random.integers(len(others)))] if changes else None,
-        segment,
+        parameters.areas[int(random.random() > parameters.areas[0].share)],
+        list(parameters.segments)[int(account_segment[account])],
         None if random.random() < parameters.missing_source else source,
-        area,
-        None if random.random() < parameters.missing_amount else amount // (10 if euro else 1),
-        "EUR" if euro else "SEK",
+        _drawn(random, parameters.deal_types),
+        "EUR" if random.random() < parameters.euro_share else "SEK",
+        seller,
         created_at,
-        moves,
     )
+    size = float(random.lognormal(0, parameters.size_spread))
+    log_odds = parameters.sources[source][1] + parameters.size_effect * np.log(size)
+    log_odds += parameters.deal_types[deal.deal_type][1] + parameters.segments[deal.segment]
+    moves = _history(random, company, deal, log_odds)
+    _write_down(random, parameters, deal, moves, size)
+    if deal.deal_type == "new" and random.random() < parameters.first_as_lead:
+        deal.lead = _lead(random, company, deal)
+    if random.random() < parameters.credit_split:
+        deal.credits = _credits(random, parameters, seller)
+    if random.random() < parameters.next_step_planned:
+        deal.next_step_days = int(random.integers(1, 30))
+    return deal
 
 
 def _history(
-    random: np.random.Generator,
-    parameters: Parameters,
-    created_at: datetime,
-    log_odds: float,
-    slower: float,
+    random: np.random.Generator, company: Company, deal: Deal, log_odds: float
 ) -> list[tuple[datetime, str]]:
-    stages = parameters.stages
-    position, at = 0, created_at
-    moves = [(at, stages[0].key)]
+    """What really happened: the stages entered, until it is won or lost for good."""
+    parameters = company.parameters
+    reformed = end_of(company.reformed_on)
+    started = end_of(company.as_of) - timedelta(days=365 * parameters.years)
+    slower = parameters.slower_enterprise if deal.segment == "Enterprise" else 1.0
+    at, stages = deal.created_at, deal.area.stages
+    stage = stages[0]
+    moves = [(at, stage.key)]
     while True:
-        stage = stages[position]
         at = _later(random, at, stage.median_days * slower)
-        odds = stage.advance / (1 - stage.advance) * np.exp(log_odds)
+        years = (at - started).total_seconds() / (365.25 * 86_400)
+        odds = stage.advance / (1 - stage.advance)
+        odds *= np.exp(log_odds + deal.seller.skill + deal.seller.drift * years)
+        in_use = [s for s in stages if at < reformed or not s.is_retired]
+        position = sum(stages.index(s) <= stages.index(stage) for s in in_use) - 1
         draw = random.random()
-        if draw < stage.regress:
+        if draw < stage.regress and position > 0:
             position -= 1
-        elif draw < stage.regress + stage.skip and position + 2 < len(stages):
+        elif draw < stage.regress + stage.skip and position + 2 < len(in_use):
             position += 2
         elif random.random() < odds / (1 + odds):
             position += 1
         else:
-            moves.append((at, "lost"))
-            if random.random() >= parameters.reopened:
+            moves.append((at, LOST))
+            if random.random() >= parameters.reopened_after_lost:
                 return moves
             at = _later(random, at, 60)
-        if position == len(stages):
-            moves.append((at, "won"))
-            return moves
-        moves.append((at, stages[position].key))
+            position = max(position, 0)
+        if position == len(in_use):
+            moves.append((at, WON))
+            if random.random() >= parameters.reopened_after_won:
+                return moves
+            at = _later(random, at, 7)
+            position -= 1
+        stage = in_use[position]
+        moves.append((at, stage.key))
 
 
-def _later(random: np.random.Generator, at: datetime, median_days: float) -> datetime:
-    """After a log-normal stay, on a working day."""
-    day = (at + timedelta(days=max(1.0, float(random.lognormal(np.log(median_days), 0.7))))).date()
-    while day.weekday() > 4:
-        day += timedelta(days=1)
-    return max(_working_time(random, day), at + timedelta(hours=1))
+def _write_down(
+    random: np.random.Generator,
+    parameters: Parameters,
+    deal: Deal,
+    moves: list[tuple[datetime, str]],
+    size: float,
+) -> None:
+    """What the CRM keeps of it: owner, amount, close date, misclicks and all."""
+    owner, amount, close = deal.seller, _amount(parameters, deal, size), _first_close(random, deal)
+    others = [s for s in parameters.sellers if s.team == owner.team and s != owner]
+    changes_owner = random.random() < parameters.owner_changes
+    is_stated = random.random() >= parameters.missing_amount
+    stated_at = int(random.random() < parameters.late_amount)
+    stages = {stage.key: stage for stage in deal.area.stages}
+    keys = list(stages)
+    for number, (at, stage) in enumerate(moves):
+        if number == 1 and changes_owner:
+            owner = others[int(random.integers(len(others)))]
+        if number == 0 or (number == 1 and changes_owner):
+            deal.changes.append(Change(at, "owner", owner, owner.key))
+        if is_stated and number >= stated_at:
+            changed = number > 1 and random.random() < parameters.amount_changes
+            amount = (
+                max(1_000, int(amount * float(random.lognormal(0, 0.2)))) if changed else amount
+            )
+            if number == stated_at or changed:
+                deal.changes.append(Change(at, "amount", amount, owner.key))
+        close, is_moved = _next_close(random, parameters, close, at, stage, number)
+        if is_moved:
+            deal.changes.append(Change(at, "close_date", close, owner.key))
+        before = moves[number - 1][1] if number else None
+        two_on = before in keys and stage in keys and keys.index(stage) - keys.index(before) == 2
+        between = keys[keys.index(stage) - 1] if two_on else None
+        is_skip = between and not stages[between].is_retired
+        if is_skip and random.random() < parameters.skips_in_one_second:
+            deal.changes.append(Change(at, "stage", between, "workflow", "workflow"))
+            deal.changes.append(Change(at, "stage", stage, "workflow", "workflow"))
+        else:
+            deal.changes.append(Change(at, "stage", stage, owner.key))
+        if stage in keys and random.random() < parameters.misclicks:
+            wrong = [k for k in (*keys, WON, LOST) if k != stage]
+            click = at + timedelta(seconds=int(random.integers(30, 300)))
+            back = click + timedelta(seconds=int(random.integers(30, 900)))
+            slip = wrong[int(random.integers(len(wrong)))]
+            deal.changes.append(Change(click, "stage", slip, owner.key, is_mistake=True))
+            deal.changes.append(Change(back, "stage", stage, owner.key))
+    if moves[-1][1] == WON and is_stated and random.random() < parameters.amount_restated:
+        at = _later(random, moves[-1][0], 30)
+        deal.changes.append(Change(at, "amount", int(amount * 0.9), owner.key))
 
+
+def _amount(parameters: Parameters, deal: Deal, size: float) -> int:
+    amount = int(parameters.median_amount[deal.segment] * size / 1_000) * 1_000 + 1_000
+    return amount // 10 if deal.currency == "EUR" else amount
+
+
+def _first_close(random: np.random.Generator, deal: Deal) -> date:
+    return deal.created_at.date() + timedelta(days=int(random.integers(60, 180)))
+
+
+def _next_close(
+    random: np.random.Generator,
+    parameters: Parameters,
+    close: date,
+    at: datetime,
+    stage: str,
+    number: int,
+) -> tuple[date, bool]:
+    """The expected close after a move, and whether it is written anew; closing sets the day."""
+    if number == 0:
+        return close, True
+    if stage in (WON, LOST):
+        return at.astimezone(ZONE).date(), True
+    draw = random.random()
+    if draw < parameters.close_date_pushed:
+        later = max(close, at.date()) + timedelta(days=int(random.integers(20, 90)))
+        return later, True
+    if draw < parameters.close_date_pushed + parameters.close_date_pulled:
+        return max(at.date(), close - timedelta(days=30)), True
+    return close, False
+
+
+def _credits(
+    random: np.random.Generator, parameters: Parameters, seller: Seller
+) -> tuple[tuple[Seller, str], ...]:
+    others = [s for s in parameters.sellers if s != seller]
+    first, second = random.choice(len(others), 2, replace=False)
+    if random.random() < 0.5:
+        return ((seller, "70%"), (others[first], "30%"))
+    return ((seller, "33.34%"), (others[first], "33.33%"), (others[second], "33.33%"))
+
+
+def _lead(random: np.random.Generator, company: Company, deal: Deal) -> Lead:
+    days = max(0.2, float(random.lognormal(np.log(company.parameters.lead_days), 0.8)))
+    created_at = deal.created_at - timedelta(days=days)
+    worked_at = created_at + (deal.created_at - created_at) * float(random.uniform(0.05, 0.6))
+    number = len(company.leads) + 1
+    lead = Lead(number, deal.seller, deal.source, created_at, worked_at, deal.created_at, deal)
+    company.leads.append(lead)
+    return lead
+
+
+def _add_idle_leads(random: np.random.Generator, company: Company) -> None:
+    """The leads that came to nothing, as many as the conversion rate says."""
+    parameters = company.parameters
+    n_idle = int(len(company.leads) * (1 / parameters.lead_converts - 1))
+    for _ in range(n_idle):
+        created_at = _start(random, parameters, company.as_of)
+        worked_at = _later(random, created_at, 3)
+        ended_at = _later(random, worked_at, parameters.lead_days)
+        seller = parameters.sellers[int(random.integers(len(parameters.sellers)))]
+        source = _drawn(random, parameters.sources)
+        number = len(company.leads) + 1
+        company.leads.append(Lead(number, seller, source, created_at, worked_at, ended_at))
+
+
+def _clean_up(company: Company) -> None:
+    """On the last working day of a quarter an administrator closes what has long been silent."""
+    silence = timedelta(days=company.parameters.silent_days)
+    first = company.as_of - timedelta(days=int(365 * company.parameters.years))
+    for day in _days(first, (company.as_of - first).days + 1):
+        month_ends = [date(day.year, m, d) for m, d in ((3, 31), (6, 30), (9, 30), (12, 30))]
+        if day not in month_ends:
+            continue
+        while not is_working_day(day):
+            day -= timedelta(days=1)
+        at = datetime(day.year, day.month, day.day, 16, 0, 0, tzinfo=ZONE).astimezone(UTC)
+        for deal in company.deals:
+            known = deal.known(at)
+            if not known or known[-1].value in (WON, LOST) or known[-1].at > at - silence:
+                continue
+            deal.changes = [c for c in deal.changes if c.at <= at]
+            deal.changes.append(Change(at, "close_date", day, "admin", "bulk"))
+            deal.changes.append(Change(at, "stage", LOST, "admin", "bulk"))
+
+
+def _remove(random: np.random.Generator, company: Company, deal: Deal) -> None:
+    """Some deals are deleted, some of those restored; some were entered twice and are merged."""
+    parameters = company.parameters
+    if random.random() < parameters.deleted:
+        deal.deleted_at = _later(random, deal.created_at, 40)
+        if random.random() < parameters.restored:
+            deal.restored_at = _later(random, deal.deleted_at, 10)
+    elif random.random() < parameters.duplicates:
+        twin = Deal(
+            len(company.deals) + 1,
+            deal.account,
+            deal.area,
+            deal.segment,
+            deal.source,
+            deal.deal_type,
+            deal.currency,
+            deal.seller,
+            _later(random, deal.created_at, 4),
+            merged_into=deal,
+        )
+        twin.merged_at = _later(random, twin.created_at, 20)
+        for name, value in (
+            ("owner", deal.seller),
+            ("close_date", _first_close(random, twin)),
+            ("stage", deal.area.stages[0].key),
+        ):
+            twin.changes.append(Change(twin.created_at, name, value, deal.seller.key))
+        if twin.created_at <= company.until:
+            company.deals.append(twin)
+
+
+# --- activities ----------------------------------------------------------------------------------
 
 CALL_OUTCOMES = ("Connected", "No answer", "Left voicemail", "Busy", "Wrong number")
 
@@ -267,9 +625,9 @@ CALL_OUTCOMES = ("Connected", "No answer", "Left voicemail", "Busy", "Wrong numb
 def _activities(random: np.random.Generator, deal: Deal, until: datetime) -> list[Activity]:
     """A few calls in every stay, and a meeting on most moves forward."""
     found = []
-    ends = [at for at, _ in deal.moves[1:]]
-    for (begin, stage), end in zip(deal.moves, ends, strict=False):
-        if stage in ("won", "lost"):
+    moves = [(c.at, c.value) for c in deal.known(FOREVER) if not c.is_mistake]
+    for (begin, stage), (end, _) in pairwise(moves):
+        if stage in (WON, LOST) or end - begin < timedelta(hours=1):
             continue
         for _ in range(int(random.poisson(1.5))):
             at = begin + (end - begin) * float(random.random())

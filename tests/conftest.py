@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
 import pytest
+from reference import Reference, Run
 
 from ingestion.home import Home
 from ingestion.landing import Landing
@@ -61,6 +63,57 @@ def build(home: Home, as_of: date) -> Path:
 def mart(folder: Path, name: str) -> pd.DataFrame:
     with duckdb.connect() as connection:
         return connection.execute(f"from read_parquet('{folder / name}.parquet')").df()
+
+
+def raw(marts: Path) -> dict[str, list[dict[str, Any]]]:
+    """The landed rows that a build read, by input table; `run` has its one row."""
+    from ingestion.tables import TABLES
+
+    found = {}
+    with duckdb.connect(str(marts.parent / "build.duckdb"), read_only=True) as connection:
+        for table in (*TABLES, "run"):
+            result = connection.execute(f"from raw.{table}")
+            names = [column[0] for column in result.description]
+            found[table] = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    return found
+
+
+def reference(marts: Path) -> Reference:
+    """The plain-Python ledger of the rows that a build read."""
+    tables = raw(marts)
+    (run,) = tables.pop("run")
+    return Reference(
+        tables,
+        Run(
+            run["as_of_at"],
+            run["zone"],
+            run["currency"],
+            run["correction_grace_seconds"],
+            run["bulk_deals"],
+        ),
+    )
+
+
+def against_reference(marts: Path) -> list[str]:
+    """Every difference between the built ledger and the plain-Python one, move by move."""
+    with duckdb.connect() as connection:
+        result = connection.execute(f"from '{marts / 'fct_stage_transitions.parquet'}'")
+        names = [column[0] for column in result.description]
+        rows = [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    built = {(row["journey_id"], row["move_number"]): row for row in rows}
+    expected = {(row["journey_id"], row["move_number"]): row for row in reference(marts).moves()}
+    found = []
+    for key in sorted(built.keys() | expected.keys()):
+        ours, theirs = built.get(key), expected.get(key)
+        if ours is None or theirs is None:
+            found.append(f"{key}: built {ours}, expected {theirs}")
+            continue
+        if ours["amount"] is not None:
+            ours["amount"] = float(ours["amount"])
+        wrong = {name: (ours[name], theirs[name]) for name in theirs if ours[name] != theirs[name]}
+        if wrong:
+            found.append(f"{key}: {wrong}")
+    return found
 
 
 def hashes(folder: Path) -> dict[str, str]:

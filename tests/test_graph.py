@@ -20,7 +20,8 @@ PREFIX = {"staging": "stg_", "intermediate": "int_"}
 MARTS = {
     "fct_stage_transitions", "fct_stage_visits", "conversion_by_segment", "conversion_by_seller",
     "conversion_by_source", "dim_deals", "dim_stages", "dim_sellers", "dim_accounts",
-    "ledger_disagreements",
+    "ledger_disagreements", "fct_pipeline_changes", "stage_flow", "pipeline_movement",
+    "pipeline_status", "deal_credits", "amount_restatements",
 }  # fmt: skip
 
 

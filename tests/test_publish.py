@@ -22,7 +22,7 @@ from dagster_project.warehouse import Warehouse
 from ingestion.errors import UserError
 from ingestion.home import Home
 from simulation.company import simulate
-from simulation.hubspot import write_home
+from simulation.home import write_home
 
 DAY = date(2026, 6, 30)
 

@@ -16,7 +16,7 @@ from conftest import hashes
 from dagster_project.publish import Published
 from ingestion.home import Home
 from simulation.company import simulate
-from simulation.hubspot import write_home
+from simulation.home import write_home
 
 DAY, NEXT_DAY = date(2026, 6, 29), date(2026, 6, 30)
 MELLANTID = str(Path(sys.executable).with_name("mellantid"))

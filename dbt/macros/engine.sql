@@ -12,3 +12,13 @@
 {% macro local_date(timestamp, zone) -%}
     cast(timezone({{ zone }}, timezone('UTC', {{ timestamp }})) as date)
 {%- endmacro %}
+
+{# The date `days` (a column or number) after `date`. #}
+{% macro add_days(date, days) -%}
+    cast({{ date }} + cast({{ days }} as integer) as date)
+{%- endmacro %}
+
+{# Whole days from one date to a later one. #}
+{% macro days_between(earlier, later) -%}
+    cast({{ later }} - {{ earlier }} as bigint)
+{%- endmacro %}

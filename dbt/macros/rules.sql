@@ -30,3 +30,30 @@
     {{ history }}.valid_from <= {{ at }}
     and ({{ at }} < {{ history }}.valid_to or {{ history }}.valid_to is null)
 {%- endmacro %}
+
+{# The first day of the week (Monday), month or quarter (`period`) that holds `date`. #}
+{% macro period_start(period, date) -%}
+    cast(date_trunc('{{ period }}', {{ date }}) as date)
+{%- endmacro %}
+
+{# As `in_force`, for periods of whole days (`from_on`, `until_on`). #}
+{% macro on_day(periods, day) -%}
+    {{ periods }}.from_on <= {{ day }}
+    and ({{ day }} < {{ periods }}.until_on or {{ periods }}.until_on is null)
+{%- endmacro %}
+
+{#
+    The amount of `deals` in company currency by the rate of the day, to the öre; null without
+    either. `deals` has amount, currency, company_currency; `rates` is int_fx_rates on that day.
+#}
+{% macro in_company_currency(deals, rates) -%}
+    case
+        when {{ deals }}.currency = {{ deals }}.company_currency then {{ deals }}.amount
+        else cast(round({{ deals }}.amount * {{ rates }}.rate, 2) as decimal(18, 2))
+    end
+{%- endmacro %}
+
+{# Whether two values are not the same, null being the same as null. #}
+{% macro differs(one, other) -%}
+    not coalesce({{ one }} = {{ other }}, {{ one }} is null and {{ other }} is null)
+{%- endmacro %}

@@ -12,7 +12,8 @@ changes as (
     where
         fidelity = 'event_log'
         and field in (
-            'seller_id', 'segment', 'source', 'business_area', 'amount', 'currency', 'pipeline_id'
+            'seller_id', 'segment', 'source', 'business_area', 'amount', 'currency', 'pipeline_id',
+            'expected_close_on'
         )
 ),
 
@@ -83,93 +84,21 @@ logs as (
 ),
 
 shown as (
-    select
-        'deal' as entity_type,
-        deal_id as entity_id,
-        'seller_id' as field,
-        seller_id as value,
-        known_at
-    from deals
-    union all
-    select
-        'deal' as entity_type,
-        deal_id as entity_id,
-        'segment' as field,
-        segment as value,
-        known_at
-    from deals
-    union all
-    select
-        'deal' as entity_type,
-        deal_id as entity_id,
-        'source' as field,
-        source as value,
-        known_at
-    from deals
-    union all
-    select
-        'deal' as entity_type,
-        deal_id as entity_id,
-        'business_area' as field,
-        business_area as value,
-        known_at
-    from deals
-    union all
-    select
-        'deal' as entity_type,
-        deal_id as entity_id,
-        'amount' as field,
-        cast(amount as string) as value,
-        known_at
-    from deals
-    union all
-    select
-        'deal' as entity_type,
-        deal_id as entity_id,
-        'currency' as field,
-        currency as value,
-        known_at
-    from deals
-    union all
-    select
-        'deal' as entity_type,
-        deal_id as entity_id,
-        'pipeline_id' as field,
-        pipeline_id as value,
-        known_at
-    from deals
-    union all
-    select
-        'lead' as entity_type,
-        lead_id as entity_id,
-        'seller_id' as field,
-        seller_id as value,
-        known_at
-    from leads
-    union all
-    select
-        'lead' as entity_type,
-        lead_id as entity_id,
-        'segment' as field,
-        segment as value,
-        known_at
-    from leads
-    union all
-    select
-        'lead' as entity_type,
-        lead_id as entity_id,
-        'source' as field,
-        source as value,
-        known_at
-    from leads
-    union all
-    select
-        'account' as entity_type,
-        account_id as entity_id,
-        'segment' as field,
-        segment as value,
-        known_at
-    from accounts
+    {% for entity, field in [
+        ('deal', 'seller_id'), ('deal', 'segment'), ('deal', 'source'), ('deal', 'business_area'),
+        ('deal', 'amount'), ('deal', 'currency'), ('deal', 'pipeline_id'),
+        ('deal', 'expected_close_on'), ('lead', 'seller_id'), ('lead', 'segment'),
+        ('lead', 'source'), ('account', 'segment'),
+    ] %}
+        select
+            '{{ entity }}' as entity_type,
+            {{ entity }}_id as entity_id,
+            '{{ field }}' as field,
+            cast({{ field }} as string) as value,
+            known_at
+        from {{ entity }}s
+        {% if not loop.last -%} union all {%- endif %}
+    {% endfor %}
 ),
 
 {# An empty cell before the first value tells nothing; after it, that the value was cleared. #}
@@ -217,26 +146,42 @@ together as (
 
 last_of_instant as (
     select
-        *,
+        together.entity_type,
+        together.entity_id,
+        together.field,
+        coalesce(aliases.seller_id, together.value) as value,
+        together.valid_from,
         row_number() over (
-            partition by entity_type, entity_id, field, valid_from
-            order by change_number desc nulls first
+            partition by
+                together.entity_type, together.entity_id, together.field, together.valid_from
+            order by together.change_number desc nulls first
         ) as instant_rank
     from together
+    left join aliases on together.field = 'seller_id' and together.value = aliases.alias_id
+),
+
+{# Exports say the same every day: only a change begins a period. #}
+with_previous as (
+    select
+        *,
+        lag(value) over (
+            partition by entity_type, entity_id, field order by valid_from
+        ) as previous_value,
+        row_number() over (
+            partition by entity_type, entity_id, field order by valid_from
+        ) as period_number
+    from last_of_instant
+    where instant_rank = 1
 )
 
 select
-    last_of_instant.entity_type,
-    last_of_instant.entity_id,
-    last_of_instant.field,
-    coalesce(aliases.seller_id, last_of_instant.value) as value,
-    last_of_instant.valid_from,
-    lead(last_of_instant.valid_from) over (
-        partition by
-            last_of_instant.entity_type, last_of_instant.entity_id, last_of_instant.field
-        order by last_of_instant.valid_from
+    entity_type,
+    entity_id,
+    field,
+    value,
+    valid_from,
+    lead(valid_from) over (
+        partition by entity_type, entity_id, field order by valid_from
     ) as valid_to
-from last_of_instant
-left join aliases
-    on last_of_instant.field = 'seller_id' and last_of_instant.value = aliases.alias_id
-where last_of_instant.instant_rank = 1
+from with_previous
+where period_number = 1 or {{ differs('value', 'previous_value') }}

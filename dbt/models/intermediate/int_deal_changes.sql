@@ -1,9 +1,14 @@
 {#
     Changes of one field in their order. Where the CRM gives none within a second, the values do:
-    the change whose old value is another's new one comes after it. What even that leaves open is
-    settled by value, so that the order is always the same.
+    changes from a value that no other of them leads to come first, those to a value that none
+    leaves from come last. Changes that even that leaves unordered share their `order_number` and
+    are ties.
 #}
 with
+
+run as (
+    select * from {{ ref('stg_run') }}
+),
 
 changes as (
     select * from {{ ref('stg_deal_changes') }}
@@ -31,12 +36,29 @@ afters as (
     where old_value is not null
 ),
 
+edits as (
+    select
+        field,
+        changed_by,
+        date_trunc('second', occurred_at) as occurred_second,
+        count(distinct deal_id) as n_deals
+    from changes
+    where fidelity = 'event_log' and changed_by is not null
+    group by field, changed_by, date_trunc('second', occurred_at)
+),
+
 linked as (
     select
         changes.*,
         befores.deal_id is not null as has_predecessor,
-        afters.deal_id is not null as has_successor
+        afters.deal_id is not null as has_successor,
+        changes.fidelity = 'event_log'
+        and (
+            coalesce(changes.change_source = 'bulk', false)
+            or coalesce(edits.n_deals >= run.bulk_deals, false)
+        ) as is_bulk
     from changes
+    cross join run
     left join befores
         on
             changes.deal_id = befores.deal_id
@@ -51,6 +73,25 @@ linked as (
             and changes.fidelity = afters.fidelity
             and changes.occurred_at = afters.occurred_at
             and changes.new_value = afters.old_value
+    left join edits
+        on
+            changes.field = edits.field
+            and changes.changed_by = edits.changed_by
+            and date_trunc('second', changes.occurred_at) = edits.occurred_second
+),
+
+numbered as (
+    select
+        *,
+        rank() over (
+            partition by deal_id, field, fidelity
+            order by
+                occurred_at asc,
+                sequence asc nulls last,
+                has_predecessor asc,
+                has_successor desc
+        ) as order_number
+    from linked
 )
 
 select
@@ -60,14 +101,18 @@ select
     new_value,
     occurred_at,
     recorded_at,
+    first_known_at,
     fidelity,
+    is_bulk,
+    order_number,
+    coalesce(
+        min(new_value) over (partition by deal_id, field, fidelity, order_number)
+        <> max(new_value) over (partition by deal_id, field, fidelity, order_number), false
+    ) as is_tie,
     row_number() over (
         partition by deal_id, field, fidelity
         order by
-            occurred_at asc,
-            sequence asc nulls last,
-            has_predecessor asc,
-            has_successor desc,
+            order_number asc,
             new_value asc nulls last,
             old_value asc nulls last,
             recorded_at asc nulls last,
@@ -77,4 +122,4 @@ select
     max(case when fidelity = 'event_log' then last_known_at end) over (
         partition by deal_id
     ) as log_known_until
-from linked
+from numbered

@@ -43,6 +43,14 @@ resolved as (
         coalesce(aliases.seller_id, deals.seller_id) as seller_id,
         deals.resolved_pipeline_id as pipeline_id,
         case
+            {# Of where a later export shows it, only a close by then was true then. #}
+            when
+                deals.is_from_later_export
+                and not (
+                    coalesce(deals.status, stages.kind) in ('won', 'lost')
+                    and coalesce(deals.closed_at <= deals.known_at, false)
+                )
+                then null
             when deals.status in ('won', 'lost') and coalesce(stages.kind, 'open') <> deals.status
                 {# No such stage declared: an unknown one, so that the run says so. #}
                 then coalesce(
@@ -65,6 +73,8 @@ resolved as (
         deals.next_step_on,
         deals.lost_reason,
         deals.probability,
+        coalesce(deals.is_deleted, false) as is_deleted,
+        deals.is_complete,
         deals.known_at
     from placed as deals
     left join aliases on deals.seller_id = aliases.alias_id
@@ -86,7 +96,7 @@ ranked as (
                     'known_at', 'closed_at', 'created_at', 'stage_id', 'pipeline_id', 'amount',
                     'currency', 'seller_id', 'account_id', 'lead_id', 'source', 'business_area',
                     'segment', 'product', 'deal_type', 'partner_id', 'expected_close_on',
-                    'next_step_on', 'lost_reason', 'probability'
+                    'next_step_on', 'lost_reason', 'probability', 'is_deleted', 'is_complete'
                 ]) }}
         ) as version_rank
     from resolved

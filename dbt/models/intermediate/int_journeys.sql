@@ -1,4 +1,8 @@
-{# A lead and the deal it became are one journey. Of several deals from one lead, the first. #}
+{#
+    A lead and the deal it became are one journey. Of several deals from one lead, the first has
+    it; of several leads in one deal, the first is part of the journey and the others end by being
+    merged into it. A deal merged into another has a journey that ends there.
+#}
 with
 
 deals as (
@@ -9,53 +13,102 @@ leads as (
     select * from {{ ref('int_lead_versions') }} where is_current
 ),
 
+first_converted as (
+    select
+        lead_id,
+        min(known_at) as known_at
+    from {{ ref('int_lead_versions') }}
+    where converted_deal_id is not null
+    group by lead_id
+),
+
+statements as (
+    select * from {{ ref('int_deal_merges') }} where not is_cycle
+),
+
 links as (
     select
         deals.deal_id,
         deals.created_at,
-        coalesce(deals.lead_id, leads.lead_id) as lead_id
+        leads.lead_id
     from deals
-    left join leads on deals.deal_id = leads.converted_deal_id
-),
-
-first_links as (
+    inner join leads on deals.deal_id = leads.converted_deal_id
+    union
     select
         deal_id,
-        lead_id,
-        row_number() over (partition by deal_id order by lead_id asc nulls last) as lead_rank,
+        created_at,
+        lead_id
+    from deals
+    where lead_id is not null
+),
+
+{# Where no conversion is dated, an export first told of it, or the deal began with it. #}
+dated_links as (
+    select
+        links.*,
+        coalesce(leads.converted_at, first_converted.known_at, links.created_at) as converted_at
+    from links
+    left join leads on links.lead_id = leads.lead_id
+    left join first_converted on links.lead_id = first_converted.lead_id
+),
+
+ranked_links as (
+    select
+        *,
+        row_number() over (
+            partition by deal_id order by converted_at asc nulls last, lead_id asc
+        ) as lead_rank,
         row_number() over (
             partition by lead_id order by created_at asc nulls last, deal_id asc
         ) as deal_rank
-    from links
+    from dated_links
+),
+
+pairs as (
+    select
+        deal_id,
+        lead_id
+    from ranked_links
+    where lead_rank = 1 and deal_rank = 1
 ),
 
 deal_journeys as (
     select
-        deal_id as journey_id,
+        deals.deal_id as journey_id,
+        deals.deal_id,
+        pairs.lead_id,
+        statements.merged_into_deal_id as merged_into_journey_id,
+        statements.merged_at,
+        statements.known_at as merge_known_at
+    from deals
+    left join pairs on deals.deal_id = pairs.deal_id
+    left join statements on deals.deal_id = statements.deal_id
+),
+
+{# A lead that became a deal begun with another lead. #}
+joined_late as (
+    select
+        lead_id,
         deal_id,
-        case when deal_rank = 1 then lead_id end as lead_id
-    from first_links
-    where lead_rank = 1
+        converted_at
+    from ranked_links
+    where deal_rank = 1
 ),
 
 lead_journeys as (
     select
         'lead:' || leads.lead_id as journey_id,
         cast(null as string) as deal_id,
-        leads.lead_id
+        leads.lead_id,
+        joined_late.deal_id as merged_into_journey_id,
+        joined_late.converted_at as merged_at,
+        joined_late.converted_at as merge_known_at
     from leads
-    left join deal_journeys on leads.lead_id = deal_journeys.lead_id
-    where deal_journeys.lead_id is null
+    left join pairs on leads.lead_id = pairs.lead_id
+    left join joined_late on leads.lead_id = joined_late.lead_id
+    where pairs.lead_id is null
 )
 
-select
-    journey_id,
-    deal_id,
-    lead_id
-from deal_journeys
+select * from deal_journeys
 union all
-select
-    journey_id,
-    deal_id,
-    lead_id
-from lead_journeys
+select * from lead_journeys

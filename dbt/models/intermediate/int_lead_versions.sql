@@ -20,6 +20,8 @@ ranked as (
         leads.converted_at,
         leads.converted_deal_id,
         leads.segment,
+        coalesce(leads.is_deleted, false) as is_deleted,
+        leads.is_complete,
         leads.known_at,
         row_number() over (
             partition by leads.lead_id
@@ -27,7 +29,8 @@ ranked as (
                 {{ total_order([
                     'leads.known_at', 'leads.converted_at', 'leads.created_at', 'leads.stage_id',
                     'leads.pipeline_id', 'leads.source', 'leads.campaign', 'leads.seller_id',
-                    'leads.converted_deal_id', 'leads.segment', 'leads.status'
+                    'leads.converted_deal_id', 'leads.segment', 'leads.status',
+                    'leads.is_deleted', 'leads.is_complete'
                 ]) }}
         ) as version_rank
     from leads

@@ -19,24 +19,30 @@ leads as (
 records as (
     select
         journeys.journey_id,
+        {{ system_of('deals.deal_id') }} as system,
         'deal' as record_type,
         deals.pipeline_id,
         deals.stage_id,
         deals.created_at,
         deals.closed_at,
         deals.known_at,
+        deals.is_deleted,
+        deals.is_complete,
         deals.is_current
     from deals
     inner join journeys on deals.deal_id = journeys.deal_id
     union all
     select
         journeys.journey_id,
+        {{ system_of('leads.lead_id') }} as system,
         'lead' as record_type,
         leads.pipeline_id,
         leads.stage_id,
         leads.created_at,
         cast(null as timestamp) as closed_at,
         leads.known_at,
+        leads.is_deleted,
+        leads.is_complete,
         leads.is_current
     from leads
     inner join journeys on leads.lead_id = journeys.lead_id
@@ -56,6 +62,7 @@ select
     first_value(pipeline_id) over (
         partition by journey_id, record_type order by known_at
     ) as first_pipeline_id,
+    min(known_at) over (partition by journey_id, record_type) as first_known_at,
     min(case when stage_id is not null then known_at end) over (
         partition by journey_id, record_type
     ) as first_shown_at

@@ -6,7 +6,7 @@
 with
 
 run as (
-    select as_of_at from {{ ref('stg_run') }}
+    select * from {{ ref('stg_run') }}
 ),
 
 stages as (
@@ -16,10 +16,12 @@ stages as (
 first_stages as (
     select
         pipeline_id,
+        from_on,
+        until_on,
         min(stage_id) as stage_id
-    from stages
-    where kind = 'open' and stage_rank = 1
-    group by pipeline_id
+    from {{ ref('int_stage_periods') }}
+    where kind = 'open' and stage_rank = 1 and is_in_force
+    group by pipeline_id, from_on, until_on
 ),
 
 journeys as (
@@ -31,36 +33,35 @@ versions as (
 ),
 
 changes as (
-    select * from {{ ref('int_deal_changes') }} where field = 'stage_id'
+    select * from {{ ref('int_deal_changes') }}
 ),
 
-pipelines as (
-    select * from {{ ref('int_attribute_history') }}
-    where entity_type = 'deal' and field = 'pipeline_id'
+logged_stages as (
+    select * from {{ ref('int_logged_stages') }}
 ),
 
 logged as (
     select
         journeys.journey_id,
         'deal' as record_type,
-        pipelines.value as deal_pipeline_id,
-        changes.new_value as stage_id,
-        changes.occurred_at,
+        logged_stages.pipeline_id as deal_pipeline_id,
+        logged_stages.stage_id,
+        logged_stages.occurred_at,
         cast(null as timestamp) as occurred_at_earliest,
-        changes.recorded_at,
-        changes.change_number,
-        changes.fidelity,
-        cast(case changes.fidelity when 'event_log' then 1 else 2 end as bigint) as fidelity_rank,
+        logged_stages.recorded_at,
+        logged_stages.first_known_at as known_at,
+        logged_stages.order_number,
+        logged_stages.fidelity,
+        cast(
+            case logged_stages.fidelity when 'event_log' then 1 else 2 end as bigint
+        ) as fidelity_rank,
         false as is_current_close,
         false as is_time_inferred,
-        changes.log_known_until
-    from changes
-    inner join journeys on changes.deal_id = journeys.deal_id
-    left join pipelines
-        on
-            changes.deal_id = pipelines.entity_id
-            and {{ in_force('pipelines', 'changes.occurred_at') }}
-    where changes.new_value is not null
+        logged_stages.is_bulk,
+        logged_stages.is_tie,
+        logged_stages.log_known_until
+    from logged_stages
+    inner join journeys on logged_stages.deal_id = journeys.deal_id
 ),
 
 closes as (
@@ -101,11 +102,14 @@ observed as (
             when created_at <= known_at then created_at
         end as occurred_at_earliest,
         known_at as recorded_at,
-        cast(null as bigint) as change_number,
+        known_at,
+        cast(null as bigint) as order_number,
         case when has_close_time then 'created_closed' else 'snapshot_diff' end as fidelity,
         cast(3 as bigint) as fidelity_rank,
         is_current and is_close as is_current_close,
         coalesce(has_close_time and close_at > closed_at, false) as is_time_inferred,
+        false as is_bulk,
+        false as is_tie,
         cast(null as timestamp) as log_known_until
     from closes
     where
@@ -127,7 +131,10 @@ first_changes as (
         changes.fidelity
     from changes
     inner join journeys on changes.deal_id = journeys.deal_id
-    where changes.change_number = 1 and changes.fidelity = 'event_log'
+    where
+        changes.field = 'stage_id'
+        and changes.change_number = 1
+        and changes.fidelity = 'event_log'
 ),
 
 lead_pipelines as (
@@ -157,7 +164,8 @@ created as (
         versions.created_at as occurred_at,
         cast(null as timestamp) as occurred_at_earliest,
         versions.created_at as recorded_at,
-        cast(null as bigint) as change_number,
+        versions.first_known_at as known_at,
+        cast(null as bigint) as order_number,
         case
             when first_changes.old_value is not null then first_changes.fidelity
             else 'created_closed'
@@ -165,9 +173,15 @@ created as (
         cast(4 as bigint) as fidelity_rank,
         false as is_current_close,
         false as is_time_inferred,
+        false as is_bulk,
+        false as is_tie,
         cast(null as timestamp) as log_known_until
     from versions
-    inner join first_stages on versions.first_pipeline_id = first_stages.pipeline_id
+    cross join run
+    inner join first_stages
+        on
+            versions.first_pipeline_id = first_stages.pipeline_id
+            and {{ on_day('first_stages', local_date('versions.created_at', 'run.zone')) }}
     left join first_changes
         on
             versions.journey_id = first_changes.journey_id
@@ -199,11 +213,14 @@ select
     together.occurred_at,
     together.occurred_at_earliest,
     together.recorded_at,
-    together.change_number,
+    together.known_at,
+    together.order_number,
     together.fidelity,
     together.fidelity_rank,
     together.is_current_close,
     together.is_time_inferred,
+    together.is_bulk,
+    together.is_tie,
     together.log_known_until
 from together
 left join stages as only_pipeline

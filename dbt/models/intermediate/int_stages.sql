@@ -1,60 +1,23 @@
 with
 
-stages as (
-    select * from {{ ref('stg_stages') }}
+run as (
+    select * from {{ ref('stg_run') }}
 ),
 
-latest as (
-    select
-        *,
-        row_number() over (
-            partition by pipeline_id, stage_id
-            order by
-                {{ total_order([
-                    'known_at', 'valid_from', 'valid_to', 'position', 'label', 'kind', 'role',
-                    'probability'
-                ]) }}
-        ) as version_rank
-    from stages
-),
-
-ranked as (
-    select
-        pipeline_id,
-        stage_id,
-        label,
-        position,
-        kind,
-        role,
-        probability,
-        dense_rank() over (partition by pipeline_id, kind order by position) as rank_in_kind,
-        count(*) over (partition by stage_id) as n_pipelines
-    from latest
-    where version_rank = 1
-),
-
-counted as (
-    select
-        *,
-        max(case when kind = 'open' then rank_in_kind end) over (
-            partition by pipeline_id
-        ) as last_open_rank
-    from ranked
+periods as (
+    select * from {{ ref('int_stage_periods') }}
 )
 
 select
-    pipeline_id,
-    stage_id,
-    label,
-    position,
-    kind,
-    role,
-    probability,
-    cast(
-        case kind
-            when 'open' then rank_in_kind
-            when 'won' then coalesce(last_open_rank, 0) + 1
-        end as bigint
-    ) as stage_rank,
-    n_pipelines = 1 as is_in_one_pipeline
-from counted
+    periods.pipeline_id,
+    periods.stage_id,
+    periods.label,
+    periods.position,
+    periods.kind,
+    periods.role,
+    periods.probability,
+    periods.stage_rank,
+    periods.is_in_force,
+    count(*) over (partition by periods.stage_id) = 1 as is_in_one_pipeline
+from periods
+inner join run on {{ on_day('periods', 'run.as_of') }}

@@ -26,6 +26,27 @@ last_visits as (
     where is_censored and deal_id is not null
 ),
 
+{# Deleted and merged deals stand nowhere; the ledger knows which of the two. #}
+last_moves as (
+    select
+        deal_id,
+        max(move_number) as move_number
+    from {{ ref('fct_stage_transitions') }}
+    where record_type = 'deal'
+    group by deal_id
+),
+
+removed as (
+    select
+        moves.deal_id,
+        moves.kind,
+        moves.merged_into_journey_id
+    from {{ ref('fct_stage_transitions') }} as moves
+    inner join last_moves
+        on moves.deal_id = last_moves.deal_id and moves.move_number = last_moves.move_number
+    where moves.kind in ('delete', 'merge')
+),
+
 placed as (
     select
         deals.*,
@@ -46,7 +67,12 @@ select
     deals.seller_id,
     deals.current_pipeline_id as pipeline_id,
     deals.current_stage_id as stage_id,
-    coalesce(stages.kind, 'unknown_stage') as status,
+    case
+        when removed.kind = 'delete' then 'deleted'
+        when removed.kind = 'merge' then 'merged'
+        else coalesce(stages.kind, 'unknown_stage')
+    end as status,
+    removed.merged_into_journey_id as merged_into_deal_id,
     deals.amount,
     case when deals.amount is not null then deals.currency end as currency,
     deals.source,
@@ -60,6 +86,7 @@ select
     deals.next_step_on
 from placed as deals
 inner join journeys on deals.deal_id = journeys.deal_id
+left join removed on deals.deal_id = removed.deal_id
 left join accounts on deals.account_id = accounts.account_id
 left join stages
     on deals.current_pipeline_id = stages.pipeline_id and deals.current_stage_id = stages.stage_id

@@ -12,5 +12,6 @@ select
     stage_rank,
     kind,
     role,
-    probability
+    probability,
+    is_in_force
 from stages

@@ -1,7 +1,7 @@
 with
 
 run as (
-    select as_of_at from {{ ref('stg_run') }}
+    select * from {{ ref('stg_run') }}
 ),
 
 deal_changes as (
@@ -16,9 +16,16 @@ deal_changes as (
         deal_changes.changed_by,
         deal_changes.change_source,
         deal_changes.fidelity,
-        max(deal_changes.known_at) as last_known_at
+        min(least(deal_changes.known_at, run.as_of_at)) as first_known_at,
+        max(least(deal_changes.known_at, run.as_of_at)) as last_known_at
     from {{ source('raw', 'deal_changes') }} as deal_changes
-    inner join run on deal_changes.known_at <= run.as_of_at
+    inner join run
+        on
+            deal_changes.known_at <= run.as_of_at
+            or (
+                run.cut = 'as_reconstructed'
+                and coalesce(deal_changes.recorded_at, deal_changes.occurred_at) <= run.as_of_at
+            )
     group by
         deal_changes.deal_id,
         deal_changes.field,

@@ -1,7 +1,11 @@
+{#
+    Of a deal that only a later export names, the reconstructed cut knows what cannot have changed
+    since: that it was created, where it came from, and (`int_deal_versions`) a close by then.
+#}
 with
 
 run as (
-    select as_of_at from {{ ref('stg_run') }}
+    select * from {{ ref('stg_run') }}
 ),
 
 deals as (
@@ -27,9 +31,49 @@ deals as (
         deals.next_step_on,
         deals.lost_reason,
         deals.probability,
-        deals.known_at
+        deals.is_deleted,
+        deals.known_at,
+        deals.is_complete,
+        run.as_of_at
     from {{ source('raw', 'deals') }} as deals
-    inner join run on deals.known_at <= run.as_of_at
+    inner join run
+        on
+            deals.known_at <= run.as_of_at
+            or (run.cut = 'as_reconstructed' and deals.created_at <= run.as_of_at)
+),
+
+ranked as (
+    select
+        *,
+        min(known_at) over (partition by deal_id) as first_known_at
+    from deals
 )
 
-select * from deals
+select
+    deal_id,
+    lead_id,
+    case when known_at <= as_of_at then account_id end as account_id,
+    case when known_at <= as_of_at then seller_id end as seller_id,
+    pipeline_id,
+    stage_id,
+    status,
+    case when known_at <= as_of_at then amount end as amount,
+    case when known_at <= as_of_at then currency end as currency,
+    case when known_at <= as_of_at then source end as source,
+    case when known_at <= as_of_at then business_area end as business_area,
+    case when known_at <= as_of_at then segment end as segment,
+    case when known_at <= as_of_at then product end as product,
+    case when known_at <= as_of_at then deal_type end as deal_type,
+    case when known_at <= as_of_at then partner_id end as partner_id,
+    created_at,
+    case when known_at <= as_of_at then expected_close_on end as expected_close_on,
+    closed_at,
+    case when known_at <= as_of_at then next_step_on end as next_step_on,
+    case when known_at <= as_of_at then lost_reason end as lost_reason,
+    case when known_at <= as_of_at then probability end as probability,
+    case when known_at <= as_of_at then is_deleted end as is_deleted,
+    least(known_at, as_of_at) as known_at,
+    is_complete,
+    known_at > as_of_at as is_from_later_export
+from ranked
+where known_at <= as_of_at or known_at = first_known_at

@@ -1,7 +1,11 @@
+{#
+    Of a lead that only a later export names, the reconstructed cut knows what cannot have changed
+    since: that it was created, and a conversion by then.
+#}
 with
 
 run as (
-    select as_of_at from {{ ref('stg_run') }}
+    select * from {{ ref('stg_run') }}
 ),
 
 leads as (
@@ -17,9 +21,41 @@ leads as (
         leads.converted_at,
         leads.converted_deal_id,
         leads.segment,
-        leads.known_at
+        leads.is_deleted,
+        leads.known_at,
+        leads.is_complete,
+        run.as_of_at
     from {{ source('raw', 'leads') }} as leads
-    inner join run on leads.known_at <= run.as_of_at
+    inner join run
+        on
+            leads.known_at <= run.as_of_at
+            or (run.cut = 'as_reconstructed' and leads.created_at <= run.as_of_at)
+),
+
+ranked as (
+    select
+        *,
+        min(known_at) over (partition by lead_id) as first_known_at
+    from leads
 )
 
-select * from leads
+select
+    lead_id,
+    pipeline_id,
+    case when known_at <= as_of_at then stage_id end as stage_id,
+    case when known_at <= as_of_at then source end as source,
+    case when known_at <= as_of_at then campaign end as campaign,
+    case when known_at <= as_of_at then seller_id end as seller_id,
+    case when known_at <= as_of_at then status end as status,
+    created_at,
+    case when known_at <= as_of_at or converted_at <= as_of_at then converted_at end
+        as converted_at,
+    case when known_at <= as_of_at or converted_at <= as_of_at then converted_deal_id end
+        as converted_deal_id,
+    case when known_at <= as_of_at then segment end as segment,
+    case when known_at <= as_of_at then is_deleted end as is_deleted,
+    least(known_at, as_of_at) as known_at,
+    is_complete,
+    known_at > as_of_at as is_from_later_export
+from ranked
+where known_at <= as_of_at or known_at = first_known_at

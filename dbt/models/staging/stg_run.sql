@@ -1,6 +1,10 @@
 select
     as_of,
     as_of_at,
+    cut,
     zone,
-    currency
+    currency,
+    correction_grace_seconds,
+    bulk_deals,
+    idle_days
 from {{ source('raw', 'run') }}

@@ -1,0 +1,42 @@
+{#
+    Activities that are contact with a customer, as last known. What was deleted or cancelled did
+    not take place; a note or a task is not contact.
+#}
+with
+
+run as (
+    select * from {{ ref('stg_run') }}
+),
+
+activities as (
+    select * from {{ ref('stg_activities') }}
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by activity_id
+            order by
+                {{ total_order([
+                    'known_at', 'occurred_at', 'type', 'deal_id', 'lead_id', 'outcome', 'is_deleted'
+                ]) }}
+        ) as version_rank
+    from activities
+)
+
+select
+    ranked.activity_id,
+    ranked.type,
+    ranked.occurred_at,
+    {{ local_date('ranked.occurred_at', 'run.zone') }} as occurred_on,
+    ranked.deal_id,
+    ranked.lead_id,
+    ranked.outcome
+from ranked
+cross join run
+where
+    ranked.version_rank = 1
+    and ranked.type in ('call', 'meeting', 'email', 'message')
+    and not coalesce(ranked.is_deleted, false)
+    and coalesce(ranked.outcome <> 'canceled', true)

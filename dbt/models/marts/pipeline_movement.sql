@@ -1,0 +1,126 @@
+with
+
+run as (
+    select * from {{ ref('stg_run') }}
+),
+
+periods as (
+    select * from {{ ref('int_periods') }}
+),
+
+states as (
+    select * from {{ ref('int_deal_states') }}
+),
+
+changes as (
+    select * from {{ ref('fct_pipeline_changes') }}
+),
+
+{# What stood at a period's two ends is counted from the states, not added up from the changes. #}
+stock as (
+    select
+        periods.period,
+        periods.period_start_on,
+        'opening' as movement,
+        states.seller_id,
+        states.segment,
+        states.business_area,
+        states.source,
+        states.pipeline_id,
+        states.close_quarter_on,
+        states.currency,
+        cast(1 as bigint) as n_deals,
+        states.amount,
+        states.amount_base
+    from periods
+    inner join states
+        on
+            periods.period_start_on > states.occurred_on
+            and (states.next_on is null or periods.period_start_on <= states.next_on)
+    where states.is_open
+    union all
+    select
+        periods.period,
+        periods.period_start_on,
+        'closing' as movement,
+        states.seller_id,
+        states.segment,
+        states.business_area,
+        states.source,
+        states.pipeline_id,
+        states.close_quarter_on,
+        states.currency,
+        cast(1 as bigint) as n_deals,
+        states.amount,
+        states.amount_base
+    from periods
+    inner join states
+        on
+            periods.next_start_on > states.occurred_on
+            and (states.next_on is null or periods.next_start_on <= states.next_on)
+    where states.is_open
+),
+
+flow as (
+    select
+        periods.period,
+        periods.period_start_on,
+        changes.movement,
+        changes.seller_id,
+        changes.segment,
+        changes.business_area,
+        changes.source,
+        changes.pipeline_id,
+        changes.close_quarter_on,
+        changes.currency,
+        changes.n_deals,
+        changes.amount,
+        changes.amount_base
+    from periods
+    inner join changes
+        on
+            periods.period_start_on <= changes.occurred_on
+            and periods.next_start_on > changes.occurred_on
+),
+
+together as (
+    select * from stock
+    union all
+    select * from flow
+)
+
+select
+    together.period,
+    together.period_start_on,
+    together.movement,
+    together.seller_id,
+    together.segment,
+    together.business_area,
+    together.source,
+    together.pipeline_id,
+    together.close_quarter_on,
+    together.currency,
+    cast(sum(together.n_deals) as bigint) as n_deals,
+    cast(sum(coalesce(together.amount, 0)) as decimal(18, 2)) as amount,
+    cast(sum(coalesce(together.amount_base, 0)) as decimal(18, 2)) as amount_base,
+    cast(sum(case when together.amount is null then 1 else 0 end) as bigint) as n_without_amount,
+    cast(
+        sum(
+            case when together.amount is not null and together.amount_base is null then 1 else 0 end
+        ) as bigint
+    ) as n_unconverted,
+    run.as_of
+from together
+cross join run
+group by
+    together.period,
+    together.period_start_on,
+    together.movement,
+    together.seller_id,
+    together.segment,
+    together.business_area,
+    together.source,
+    together.pipeline_id,
+    together.close_quarter_on,
+    together.currency,
+    run.as_of

@@ -1,0 +1,80 @@
+"""Made-up histories of every kind: the ledger against plain Python, zero differences."""
+
+import os
+import shutil
+import subprocess
+from collections import Counter
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MAPPINGS, against_reference, build, mart
+from histories import AS_OF, histories, write
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from ingestion.home import Home
+
+KINDS = {
+    "create", "advance", "skip", "regress", "won", "lost", "reopen_after_lost",
+    "reopen_after_won", "pipeline_change", "delete", "restore", "merge",
+}  # fmt: skip
+
+
+def made_up(n: int, number: int) -> list[dict[str, list[dict[str, Any]]]]:
+    """`n` histories; the same number gives the same ones."""
+    found: list[dict[str, list[dict[str, Any]]]] = []
+
+    @seed(number)
+    @settings(
+        max_examples=n, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(histories())
+    def collect(history: dict[str, list[dict[str, Any]]]) -> None:
+        found.append(history)
+
+    collect()
+    return found
+
+
+def company(home: Home, n: int, number: int) -> Path:
+    """Marts of one company whose deals had these histories."""
+    shutil.copy(MAPPINGS / "crm.yml", home.mappings)
+    write(made_up(n, number), home.inbox)
+    return build(home, AS_OF)
+
+
+def test_five_hundred_histories_equal_the_reference(home: Home) -> None:
+    marts = company(home, 500, 1)
+    moves = mart(marts, "fct_stage_transitions")
+    assert set(moves["kind"]) == KINDS
+    for flag in ("is_bulk", "is_correction", "is_conversion", "is_order_inferred"):
+        assert moves[flag].any(), flag
+    assert len(made_up(500, 1)) >= 500
+    assert against_reference(marts) == []
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("number", range(2, 12))
+def test_ten_thousand_histories_equal_the_reference(home: Home, number: int) -> None:
+    marts = company(home, 1_000, number)
+    differences = against_reference(marts)
+    moves = mart(marts, "fct_stage_transitions")
+    record(number, moves["journey_id"].nunique(), Counter(moves["kind"]), len(differences))
+    assert differences == []
+
+
+def record(number: int, n_journeys: int, kinds: Counter[str], n_differences: int) -> None:
+    """Add a line to docs/campaign.md, where CAMPAIGN asks for it."""
+    if os.environ.get("CAMPAIGN"):
+        root = Path(__file__).parents[1]
+        version = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True
+        ).stdout.strip()
+        told = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))
+        with (root / "docs" / "campaign.md").open("a") as file:
+            file.write(
+                f"| {date.today()} | {version} | {number} | {n_journeys:,} | "
+                f"{kinds.total():,} | {told} | {n_differences} |\n"
+            )
