@@ -4,11 +4,13 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help run test dev lint sources lock clean
+.PHONY: help run test campaign parity dev lint sources lock clean
 
 help:
 	@echo "make run    build the demo company's figures and print the first page"
 	@echo "make test   run the tests"
+	@echo "make campaign  the long tests: 10,000 histories, a year of daily drops"
+	@echo "make parity    the models on Spark, row by row as on DuckDB (needs Java 17)"
 	@echo "make dev    open Dagster's UI on the demo home (127.0.0.1:3000)"
 	@echo "make lint   style, types, SQL"
 	@echo "make lock   resolve the dependencies anew (needs uv)"
@@ -30,6 +32,19 @@ run: .venv/ready demo/inbox
 test: .venv/ready
 	$(BIN)/pytest -n 2
 
+campaign: .venv/ready
+	CAMPAIGN=1 $(BIN)/pytest -n 2 -m campaign
+
+# Spark in an environment of its own.
+.venv-spark/ready: requirements-spark.txt
+	$(PYTHON) -m venv .venv-spark
+	.venv-spark/bin/pip install --disable-pip-version-check --quiet --require-hashes --no-deps \
+		-r requirements-spark.txt
+	touch $@
+
+parity: .venv/ready .venv-spark/ready
+	$(BIN)/pytest -m parity
+
 dev: .venv/ready demo/inbox
 	mkdir -p demo/dagster
 	cp -n dagster_project/dagster.yaml demo/dagster/ || true
@@ -48,6 +63,8 @@ sources: .venv/ready
 lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml --extra dev -o requirements.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-strip-extras requirements-spark.in -o requirements-spark.txt
 
 clean:
 	rm -rf demo dbt/target

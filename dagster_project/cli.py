@@ -1,4 +1,4 @@
-"""The command line: run, ingest, status, rollback, simulate.
+"""The command line: run, reconstruct, ingest, status, rollback, simulate.
 
 Belongs here: arguments, messages, exit codes.
 Does not belong here: what a run does; `run` is the same Dagster job as the schedule's.
@@ -308,6 +308,37 @@ def _say_quarantined(home: Home) -> None:
     for file in report["files"]:
         if file["outcome"] == "rejected":
             click.echo(f"rejected     {file['message']}")
+
+
+@main.command()
+@click.option("--as-of", callback=_day, required=True, help="The past day to speak of.")
+@click.pass_obj
+def reconstruct(home_path: str, as_of: date) -> None:
+    """Build a past day's tables as the CRM knew them then, from what is known today.
+
+    Where `run --as-of` uses the exports made by that day, this uses the changes recorded by then
+    that later exports tell of. Nothing is published: the two must not be mixed.
+    """
+    with _errors():
+        home = Home.at(home_path)
+        company = home.prepare()
+        day = _checked_day(as_of, company)
+        with lease(home, "mellantid reconstruct"):
+            report = Landing(home).run()
+            _say_files(report.files, every=False)
+            from dagster_project import dbt_build
+            from dagster_project.gate import FAILED
+            from dagster_project.warehouse import AS_RECONSTRUCTED, Warehouse
+
+            warehouse = Warehouse(home, day, AS_RECONSTRUCTED)
+            warehouse.begin(report.loads)
+            built = dbt_build.build(warehouse, lambda text: click.echo(f"  {text}", err=True))
+            failed = [test for test in built.tests if test.outcome == FAILED]
+            if faults := [*built.broken, *(f"{test.name}: {test.detail}" for test in failed)]:
+                _fail(REFUSED, "; ".join(faults))
+            warehouse.hand_over([model.name for model in dbt_build.published_models()])
+            warehouse.retire_others(company.keep_warehouses)
+        click.echo(f"as the CRM knew it on {day}, not published: {_shown(warehouse.marts)}")
 
 
 @main.command()

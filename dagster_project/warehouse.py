@@ -93,7 +93,7 @@ class Warehouse:
 
     def retire_others(self, keep: int) -> None:
         """Remove all but the latest `keep` builds, this one always kept."""
-        folders = sorted(self.home.warehouse.glob("????-??-??"), reverse=True)
+        folders = sorted(self.home.warehouse.glob("????-??-??*"), reverse=True)
         for folder in [f for f in folders if f != self.folder][max(keep - 1, 0) :]:
             shutil.rmtree(folder, ignore_errors=True)
 

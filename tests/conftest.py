@@ -44,15 +44,18 @@ def set_company(home: Home, **entries: object) -> None:
     home.company_file.write_text("".join(lines))
 
 
-def build(home: Home, as_of: date) -> Path:
+def build(home: Home, as_of: date, cut: str = "as_known", threads: int = 2) -> Path:
     """Landing, dbt and handing over, without Dagster. Returns the folder of Parquet marts."""
     from dagster_project import dbt_build
     from dagster_project.warehouse import Warehouse
 
     report = Landing(home).run()
     assert not report.having("rejected"), report.having("rejected")
-    warehouse = Warehouse(home, as_of)
+    warehouse = Warehouse(home, as_of, cut)
     warehouse.begin(report.loads)
+    profile = warehouse.folder / "profiles.yml"
+    settings = f"threads: {threads}\n      settings: {{threads: {threads}}}\n"
+    profile.write_text(profile.read_text().replace("threads: 2\n", settings))
     built = dbt_build.build(warehouse, lambda text: None)
     assert not built.broken
     assert not [test for test in built.tests if test.outcome == "failed"]

@@ -46,6 +46,15 @@ def histories(draw: st.DrawFn) -> dict[str, list[Row]]:
     if kind in ("latest", "both"):
         _latest(draw, rows, truth)
     _exports(draw, rows, truth, created, has_lead)
+    for number in range(draw(st.integers(0, 3))):
+        rows["activities"].append({
+            "activity_id": f"{number}", "type": draw(st.sampled_from(["call", "meeting", "note"])),
+            "occurred_at": created + timedelta(days=draw(st.integers(0, 170))),
+            "deal_id": draw(st.sampled_from(["deal", None])),
+            "lead_id": draw(st.sampled_from(["lead", None])),
+            "outcome": draw(st.sampled_from(["held", "canceled", None])),
+            "is_deleted": draw(st.integers(0, 9)) == 0, "day": draw(st.sampled_from(DAYS)),
+        })  # fmt: skip
     if draw(st.integers(0, 11)) == 0:
         merged_at = created + timedelta(days=draw(st.integers(1, 120)))
         rows["merges"].append({
@@ -223,6 +232,10 @@ def write(found: list[dict[str, list[Row]]], inbox: Path) -> None:
                 if table == "deals":
                     name = "all" if row["day"] in COMPLETE else "part"
                 files[f"{name}-{row['day']}"].append(names)
+    files[f"credits-{DAYS[3]}"] = [
+        {"deal_id": "d0", "seller_id": "1", "share": "0.5"},
+        {"deal_id": "d0", "seller_id": "2", "share": "0.5"},
+    ]
     for day in DAYS:
         other = "M" if day == DAYS[2] else "S"
         files[f"accounts-{day}"] = [
@@ -252,6 +265,8 @@ def write(found: list[dict[str, list[Row]]], inbox: Path) -> None:
 
 def _named(column: str, value: Any, number: int, total: int) -> Any:
     """A number of a history stands for its deal; `deal` and `lead` are this one's."""
+    if column == "activity_id":
+        return f"{number}-{value}"
     if value in ("deal", "lead"):
         return f"{value[0]}{number}"
     if column in ("merged_into_deal_id", "converted_deal_id") and isinstance(value, int):

@@ -6,7 +6,8 @@ import io
 import random
 import shutil
 from collections import Counter, defaultdict
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from reference import Reference
 
 from ingestion.home import Home
 from simulation.company import Company, simulate
-from simulation.home import write_home
+from simulation.home import write_drop, write_home
 
 DAY = date(2026, 6, 30)
 
@@ -139,6 +140,53 @@ def test_the_open_pipeline_equals_a_recount_at_any_day(simulated: Path) -> None:
     found = {(day, seller, "n"): row["n_deals"] for (day, seller), row in summed.iterrows()}
     found |= {(day, seller, "amount"): row["amount"] for (day, seller), row in summed.iterrows()}
     assert found == dict(counted)
+
+
+def test_the_status_of_open_deals_equals_a_recount(
+    company: Company, hubspot: tuple[Home, Path]
+) -> None:
+    """Age, pushes, last activity, next step and overdue, from the simulated histories."""
+    until = company.until
+    last = {}
+    for activity in company.activities:
+        last[activity.deal.number] = max(
+            activity.occurred_at, last.get(activity.deal.number, activity.occurred_at)
+        )
+    expected = {}
+    for deal in company.deals:
+        moves = deal.known(until)
+        if not deal.is_shown(until) or moves[-1].value in ("won", "lost"):
+            continue
+        entered = moves[-1]
+        while len(moves) > 1 and moves[-1].value == moves[-2].value:
+            entered = moves.pop()
+        pushed, before = 0, None
+        for change in deal.known(until, "close_date"):
+            pushed += before is not None and change.value > before
+            before = change.value
+        contact = last.get(deal.number)
+        silent = (until - (contact or entered.at)).total_seconds() / 86_400
+        expected[f"hubspot:{100_000 + deal.number}"] = (
+            round((until - entered.at).total_seconds() / 86_400, 6),
+            pushed,
+            contact.replace(tzinfo=None) if contact else None,
+            silent >= 30,
+            deal.next_step_days is None,
+            before < DAY,
+        )
+    found = {
+        row["deal_id"]: (
+            round(row["days_in_stage"], 6),
+            row["n_pushed"],
+            None if pd.isna(row["last_activity_at"]) else row["last_activity_at"],
+            row["is_idle"],
+            row["is_without_next_step"],
+            row["is_overdue"],
+        )
+        for row in mart(hubspot[1], "pipeline_status").to_dict("records")
+    }
+    assert len(found) > 30
+    assert found == expected
 
 
 def test_what_was_won_leaves_the_pipeline_for_what_it_was_won_for(simulated: Path) -> None:
@@ -268,6 +316,75 @@ def test_an_earlier_day_knows_only_the_exports_of_that_day(
     assert hashes(build(home, DAY)) == hashes(marts)
     later = mart(build(home, date(2026, 7, 31)), "dim_deals")
     assert len(later) == 450
+
+
+def test_content_is_the_same_with_one_thread_and_with_stages_renamed(
+    hubspot: tuple[Home, Path], company: Company, tmp_path: Path
+) -> None:
+    home, marts = hubspot
+    expected = hashes(marts)
+    folder = shutil.move(marts, tmp_path / "kept")
+    assert hashes(build(home, DAY, threads=1)) == expected == hashes(folder)
+    areas = tuple(
+        replace(
+            area,
+            stages=tuple(replace(s, label=f"New {s.label}", old_label=None) for s in area.stages),
+        )
+        for area in company.parameters.areas
+    )
+    renamed = simulate(400, 3, DAY, replace(company.parameters, areas=areas))
+    write_home(renamed, tmp_path / "home")
+    other = Home.at(tmp_path / "home")
+    other.prepare()
+    found = hashes(build(other, DAY))
+    assert {name for name in found if found[name] != expected[name]} == {"dim_stages"}
+
+
+@pytest.fixture(scope="module")
+def dropped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Company]:
+    """A drop of exports every ten days for two months."""
+    root = tmp_path_factory.mktemp("dropped") / "home"
+    company = simulate(150, 9, DAY)
+    write_home(company, root, "salesforce", drops=1)
+    for ago in range(10, 61, 10):
+        write_drop(company, root / "inbox", "salesforce", DAY - timedelta(ago))
+    home = Home.at(root)
+    home.prepare()
+    return home, company
+
+
+EARLIER = DAY - timedelta(30)
+
+
+def test_replayed_drops_equal_the_reference(dropped: tuple[Home, Company]) -> None:
+    assert against_reference(build(dropped[0], DAY)) == []
+
+
+def test_a_past_day_reconstructed_is_what_was_known_then(
+    dropped: tuple[Home, Company], tmp_path: Path
+) -> None:
+    """With that day's exports at hand the two cuts agree; without them, in all that is logged."""
+    home, company = dropped
+    known = build(home, EARLIER)
+    assert hashes(build(home, EARLIER, "as_reconstructed")) == hashes(known)
+    other = Home.at(tmp_path / "later")
+    write_home(company, other.root, "salesforce")
+    other.prepare()
+    assert mart(build(other, EARLIER), "fct_stage_transitions").empty
+    later = build(other, EARLIER, "as_reconstructed")
+    columns = ["journey_id", "to_stage_id", "kind", "stages_moved", "occurred_at", "is_correction"]
+    before, after = (
+        mart(marts, "fct_stage_transitions").query("record_type == 'deal' and kind != 'delete'")
+        for marts in (known, later)
+    )
+    # Salesforce logs an owner only when it changes: the others are known from later exports alone.
+    assert after["segment"].isna().all() and before["segment"].notna().all()
+    told = after.merge(before, on=["journey_id", "occurred_at", "to_stage_id"])
+    told = told[told["seller_id_x"].notna()]
+    assert len(told) and (told["seller_id_x"] == told["seller_id_y"]).all()
+    moved = [frame.sort_values(["journey_id", "move_number"])[columns] for frame in (before, after)]
+    assert len(moved[0]) > 300
+    pd.testing.assert_frame_equal(*(frame.reset_index(drop=True) for frame in moved))
 
 
 def test_snapshots_keep_both_bounds_of_what_happened_between_them(home: Home) -> None:

@@ -5,20 +5,36 @@
 
 {# Whole seconds since 1970 of a UTC timestamp; differences of these are elapsed time. #}
 {% macro epoch_seconds(timestamp) -%}
-    cast(epoch_us({{ timestamp }}) // 1000000 as bigint)
+    {% if target.type == 'spark' -%}
+        unix_seconds({{ timestamp }})
+    {%- else -%}
+        cast(epoch_us({{ timestamp }}) // 1000000 as bigint)
+    {%- endif %}
 {%- endmacro %}
 
 {# The date on the wall in `zone` (a column or literal) at a UTC timestamp. #}
 {% macro local_date(timestamp, zone) -%}
-    cast(timezone({{ zone }}, timezone('UTC', {{ timestamp }})) as date)
+    {% if target.type == 'spark' -%}
+        cast(from_utc_timestamp({{ timestamp }}, {{ zone }}) as date)
+    {%- else -%}
+        cast(timezone({{ zone }}, timezone('UTC', {{ timestamp }})) as date)
+    {%- endif %}
 {%- endmacro %}
 
 {# The date `days` (a column or number) after `date`. #}
 {% macro add_days(date, days) -%}
-    cast({{ date }} + cast({{ days }} as integer) as date)
+    {% if target.type == 'spark' -%}
+        date_add({{ date }}, cast({{ days }} as integer))
+    {%- else -%}
+        cast({{ date }} + cast({{ days }} as integer) as date)
+    {%- endif %}
 {%- endmacro %}
 
 {# Whole days from one date to a later one. #}
 {% macro days_between(earlier, later) -%}
-    cast({{ later }} - {{ earlier }} as bigint)
+    {% if target.type == 'spark' -%}
+        cast(datediff({{ later }}, {{ earlier }}) as bigint)
+    {%- else -%}
+        cast({{ later }} - {{ earlier }} as bigint)
+    {%- endif %}
 {%- endmacro %}

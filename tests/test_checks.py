@@ -1,0 +1,103 @@
+"""Every blocking dbt check fails when what it forbids is there: one seeded violation each."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from conftest import MAPPINGS, build
+from histories import AS_OF, write
+from test_histories import made_up
+
+from dagster_project import dbt_build
+from ingestion.home import Home
+
+NODES = {n["name"]: n for n in dbt_build.nodes().values() if n["resource_type"] == "test"}
+
+# What breaks a rule that is about its own table alone: set this, where that.
+BROKEN = {
+    "time_never_runs_backwards": ("seconds_in_from_stage = -1", "from_stage_id is not null"),
+    "every_journey_begins_with_create": ("kind = 'advance'", "move_number = 1"),
+    "only_the_first_move_and_a_return_come_from_nowhere": ("from_stage_id = null", "kind = 'won'"),
+    "only_what_is_deleted_or_merged_goes_nowhere": ("to_stage_id = null", "kind = 'won'"),
+    "interval_bounds_are_in_order": (
+        "occurred_at_earliest = timestamp '2099-01-01'",
+        "occurred_at_earliest is not null",
+    ),
+    "no_stay_is_negative": ("seconds_in_stage = -1", "true"),
+    "open_stays_are_censored": ("is_censored = false", "how_ended = 'open'"),
+    "stage_flows_add_up": ("n_won = n_won + 1", "true"),
+    "a_week_opens_with_what_the_last_closed_with": ("n_open_at_end = n_open_at_end + 1", "true"),
+    "pipeline_movements_add_up_to_the_closing": ("amount = amount + 0.01", "movement = 'closing'"),
+    "changes_add_up_to_the_open_pipeline": ("n_deals = n_deals + 1", "true"),
+    "credits_of_the_whole_add_up_to_it": (
+        "amount_base = amount_base + 0.01",
+        "share = 1 and amount_base > 0",
+    ),
+    "every_disagreement_has_its_reason": ("reason = null", "true"),
+    "every_deal_ends_where_its_export_has_it": (
+        "stage_id = 'crm:X'",
+        "status = 'open' and deal_id not in (select deal_id from ledger_disagreements)",
+    ),
+    "every_stage_is_known": ("kind = 'unknown_stage'", "true"),
+    "every_deal_stands_in_a_known_stage": ("status = 'unknown_stage'", "true"),
+    **{f"counts_nest_by_{cut}": ("n_reached = n_entered + 1", "true")
+       for cut in ("segment", "seller", "source")},
+    **{f"rates_by_{cut}_lie_between_0_and_1": ("reached_rate = 1.5", "true")
+       for cut in ("segment", "seller", "source")},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """The database of a build, and the compiled SQL of each check by name."""
+    home = Home.at(tmp_path_factory.mktemp("checks") / "home")
+    home.prepare()
+    shutil.copy(MAPPINGS / "crm.yml", home.mappings)
+    write(made_up(300, 1), home.inbox)
+    marts = build(home, AS_OF)
+    results = json.loads((marts.parent / "dbt" / "run_results.json").read_text())["results"]
+    names = dbt_build.test_names()
+    compiled = {
+        names[r["unique_id"]]: r["compiled_code"] for r in results if r["unique_id"] in names
+    }
+    return marts.parent / "build.duckdb", compiled
+
+
+def violation(node: dict[str, Any]) -> str:
+    """One statement after which the check must fail."""
+    table = next(n for n in dbt_build.nodes().values() if n["unique_id"] == node["attached_node"])[
+        "name"
+    ]
+    kind, arguments = node["test_metadata"]["name"], node["test_metadata"]["kwargs"]
+    column = arguments.get("column_name")
+    if kind == "unique_grain":
+        return f"insert into {table} from {table} limit 1"
+    if node["name"] in BROKEN:
+        change, where = BROKEN[node["name"]]
+    else:
+        change = {
+            "not_null": f"{column} = null",
+            "accepted_values": f"{column} = 'nonsense'",
+            "relationships": f"{column} = 'nobody'",
+        }[kind]
+        where = "true"
+    return (
+        f"update {table} set {change} where rowid = (select min(rowid) from {table} where {where})"
+    )
+
+
+@pytest.mark.parametrize("name", sorted(NODES))
+def test_a_seeded_violation_makes_the_check_fail(
+    built: tuple[Path, dict[str, str]], name: str
+) -> None:
+    database, compiled = built
+    with duckdb.connect(str(database)) as connection:
+        assert not connection.execute(compiled[name]).fetchall()
+        connection.execute("begin")
+        connection.execute(violation(NODES[name]))
+        found = connection.execute(compiled[name]).fetchall()
+        connection.execute("rollback")
+    assert found
