@@ -481,6 +481,7 @@ def _change_value(context: Context, cell: Cell, text: str) -> tuple[str, Broken]
         when {ids} then {prefixed}
         when t_field = 'amount' then cast({amount} as varchar)
         when {dates} then cast({day} as varchar)
+        when t_field = 'currency' then upper({text})
         else {text} end"""
     return value, [
         *((rule, f"{ids} and {sql}") for rule, sql in id_broken),

@@ -556,7 +556,8 @@ class Reference:
                 e.pipeline, e.stage, self.run.day(e.at)
             ) else None  # fmt: skip
             return (
-                e.at, turn[e.removal], e.record == "deal", e.order is None, e.order or (),
+                e.at, turn[e.removal], e.record == "deal", e.is_current_close, e.order is None,
+                e.order or (),
                 rank is None, rank or 0, e.stage or "", e.rank, e.recorded or datetime.max,
                 not e.is_bulk, e.known,
             )  # fmt: skip
@@ -682,7 +683,8 @@ class Reference:
                 "business_area": None, "source": of_lead("source"), "amount": None,
             }  # fmt: skip
         deal = journey["deal"]
-        account = self.accounts.get(self.deals[deal][-1]["account_id"] or "", [])
+        account_id = self.in_force(self.history(deal, "account_id"), event.at)
+        account = self.accounts.get(account_id or "", [])
         of_account = self._shown([(v["known_at"], v["segment"]) for v in account], None)
 
         def of_deal(name: str) -> Any:

@@ -292,3 +292,37 @@ def test_landing_manifests_account_for_every_record(maven: tuple[Home, Path]) ->
         )
         assert manifest["records"] == len(lines)
         assert manifest["records"] == manifest["accepted"] + manifest["quarantined"]
+
+
+# --- the two identities, on all of them ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["olist", "maven", "bpi"])
+def test_flow_and_pipeline_add_up_for_every_cut(name: str, request: pytest.FixtureRequest) -> None:
+    """In pandas; the same identities, cell by cell, block every run as dbt tests."""
+    marts = next(part for part in request.getfixturevalue(name) if isinstance(part, Path))
+    flow = mart(marts, "stage_flow")
+    exits = [c for c in flow.columns if c.startswith("n_") and "open" not in c and c != "n_entered"]
+    assert len(exits) == 8
+    for cut in (["stage_id"], ["stage_id", "week_on"], ["seller_id", "week_on"], ["source"]):
+        sums = flow.groupby(cut, dropna=False)[
+            ["n_open_at_start", "n_entered", "n_open_at_end", *exits]
+        ].sum()
+        there = sums["n_open_at_start"] + sums["n_entered"]
+        assert (there == sums[exits].sum(axis=1) + sums["n_open_at_end"]).all()
+    movement = mart(marts, "pipeline_movement")
+    closing = movement["movement"] == "closing"
+    assert closing.any()
+    for column in ("n_deals", "amount", "amount_base"):
+        signed = movement[column].where(~closing, -movement[column]).astype(float)
+        for cut in ([], ["seller_id"], ["pipeline_id", "currency"], ["close_quarter_on"]):
+            sums = signed.groupby(
+                [movement[c] for c in ("period", "period_start_on", *cut)], dropna=False
+            ).sum()
+            assert (sums.abs() < 0.005).all(), (column, cut)
+    visits = mart(marts, "fct_stage_visits")
+    standing = visits[visits["is_censored"] & (visits["record_type"] == "deal")]
+    last = standing.set_index("deal_id")["stage_id"].to_dict()
+    deals = mart(marts, "dim_deals").set_index("deal_id")["stage_id"].to_dict()
+    listed = set(mart(marts, "ledger_disagreements").query("is_current")["deal_id"])
+    assert {d for d in deals if deals[d] != last.get(d)} <= listed

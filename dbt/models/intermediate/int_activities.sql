@@ -1,6 +1,6 @@
 {#
-    Activities that are contact with a customer, as last known. What was deleted or cancelled did
-    not take place; a note or a task is not contact.
+    Activities as last known, and whether they are contact with a customer: a note or a task is not.
+    What was deleted or cancelled did not take place.
 #}
 with
 
@@ -32,11 +32,11 @@ select
     {{ local_date('ranked.occurred_at', 'run.zone') }} as occurred_on,
     ranked.deal_id,
     ranked.lead_id,
-    ranked.outcome
+    ranked.outcome,
+    ranked.type in ('call', 'meeting', 'email', 'message') as is_contact
 from ranked
 cross join run
 where
     ranked.version_rank = 1
-    and ranked.type in ('call', 'meeting', 'email', 'message')
     and not coalesce(ranked.is_deleted, false)
     and coalesce(ranked.outcome <> 'canceled', true)

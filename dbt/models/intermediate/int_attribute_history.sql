@@ -13,7 +13,7 @@ changes as (
         fidelity = 'event_log'
         and field in (
             'seller_id', 'segment', 'source', 'business_area', 'amount', 'currency', 'pipeline_id',
-            'expected_close_on'
+            'expected_close_on', 'account_id'
         )
 ),
 
@@ -87,7 +87,7 @@ shown as (
     {% for entity, field in [
         ('deal', 'seller_id'), ('deal', 'segment'), ('deal', 'source'), ('deal', 'business_area'),
         ('deal', 'amount'), ('deal', 'currency'), ('deal', 'pipeline_id'),
-        ('deal', 'expected_close_on'), ('lead', 'seller_id'), ('lead', 'segment'),
+        ('deal', 'expected_close_on'), ('deal', 'account_id'), ('lead', 'seller_id'), ('lead', 'segment'),
         ('lead', 'source'), ('account', 'segment'),
     ] %}
         select

@@ -17,10 +17,6 @@ journeys as (
     select * from {{ ref('int_journeys') }}
 ),
 
-deals as (
-    select * from {{ ref('int_deal_versions') }} where is_current
-),
-
 history as (
     select * from {{ ref('int_attribute_history') }}
 ),
@@ -34,36 +30,45 @@ subjects as (
         journeys.journey_id,
         journeys.deal_id,
         journeys.lead_id,
-        deals.account_id,
         min(case when moves.record_type = 'deal' then moves.occurred_at end) as deal_began_at
     from journeys
     inner join moves on journeys.journey_id = moves.journey_id
-    left join deals on journeys.deal_id = deals.deal_id
-    group by journeys.journey_id, journeys.deal_id, journeys.lead_id, deals.account_id
+    group by journeys.journey_id, journeys.deal_id, journeys.lead_id
 ),
 
-{# Whose values a journey's deal can have, and, first, a journey's lead. #}
+{# Whose values a journey's deal can have, and when: its own, its account's, and its lead's. #}
 entities as (
     select
         *,
         'deal' as entity_type,
-        deal_id as entity_id
+        deal_id as entity_id,
+        cast('1900-01-01' as timestamp) as valid_from,
+        cast(null as timestamp) as valid_to
     from subjects
     where deal_id is not null
     union all
     select
         *,
-        'account' as entity_type,
-        account_id as entity_id
-    from subjects
-    where account_id is not null
-    union all
-    select
-        *,
         'lead' as entity_type,
-        lead_id as entity_id
+        lead_id as entity_id,
+        cast('1900-01-01' as timestamp) as valid_from,
+        cast(null as timestamp) as valid_to
     from subjects
     where lead_id is not null
+    union all
+    select
+        subjects.*,
+        'account' as entity_type,
+        history.value as entity_id,
+        history.valid_from,
+        history.valid_to
+    from subjects
+    inner join history
+        on
+            subjects.deal_id = history.entity_id
+            and history.entity_type = 'deal'
+            and history.field = 'account_id'
+    where history.value is not null
 ),
 
 instants as (
@@ -93,7 +98,9 @@ asked as (
         entities.entity_id
     from instants
     inner join entities on instants.journey_id = entities.journey_id
-    where instants.record_type = 'deal' or entities.entity_type = 'lead'
+    where
+        (instants.record_type = 'deal' or entities.entity_type = 'lead')
+        and {{ in_force('entities', 'instants.occurred_at') }}
 ),
 
 in_force as (
@@ -104,7 +111,8 @@ in_force as (
         {% for entity, field in [
             ('deal', 'seller_id'), ('deal', 'segment'), ('deal', 'source'),
             ('deal', 'business_area'), ('deal', 'amount'), ('deal', 'currency'),
-            ('deal', 'pipeline_id'), ('deal', 'expected_close_on'), ('account', 'segment'),
+            ('deal', 'pipeline_id'), ('deal', 'expected_close_on'), ('deal', 'account_id'),
+            ('account', 'segment'),
             ('lead', 'seller_id'), ('lead', 'segment'), ('lead', 'source'),
         ] %}
         max(
@@ -136,6 +144,7 @@ together as (
         coalesce(
             in_force.deal_segment, in_force.account_segment, in_force.lead_segment
         ) as segment,
+        in_force.deal_account_id as account_id,
         in_force.deal_business_area as business_area,
         coalesce(in_force.deal_source, in_force.lead_source) as source,
         cast(in_force.deal_amount as decimal(18, 2)) as amount,
@@ -158,6 +167,7 @@ select
     together.occurred_at,
     together.occurred_on,
     together.seller_id,
+    together.account_id,
     together.segment,
     together.business_area,
     together.source,

@@ -44,10 +44,11 @@ later as (
         visits.visit_number,
         moves.move_number,
         moves.kind,
+        reached.kind as reached_kind,
         moves.stages_moved,
         moves.occurred_at,
         {# A lead that became a deal got further, whichever pipeline the deal is in. #}
-        moves.kind = 'won'
+        coalesce(reached.kind = 'won', false)
         or (moves.is_conversion and visits.record_type = 'lead')
         or coalesce(
             moves.to_pipeline_id = visits.pipeline_id
@@ -83,8 +84,8 @@ firsts as (
                     then occurred_at
             end
         ) as next_direct_at,
-        min(case when kind = 'won' then occurred_at end) as won_at,
-        min(case when kind = 'lost' then occurred_at end) as lost_at
+        min(case when reached_kind = 'won' then occurred_at end) as won_at,
+        min(case when reached_kind = 'lost' then occurred_at end) as lost_at
     from later
     group by journey_id, visit_number
 ),

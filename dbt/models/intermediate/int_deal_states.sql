@@ -47,7 +47,10 @@ placed as (
         moves.kind as move_kind,
         moves.stage_id,
         moves.stage_kind,
-        coalesce(moves.pipeline_id, carried.pipeline_id) as standing_pipeline_id,
+        moves.from_kind,
+        coalesce(
+            moves.pipeline_id, moves.from_pipeline_id, carried.pipeline_id
+        ) as standing_pipeline_id,
         coalesce(moves.stage_kind = 'open', false) as is_open,
         lag(carried.amount) over (
             partition by carried.journey_id order by carried.occurred_at
@@ -94,6 +97,8 @@ select
     valued.is_open,
     valued.stage_id,
     valued.stage_kind,
+    case when valued.move_kind in ('delete', 'merge') then valued.from_kind end
+        as removed_from_kind,
     valued.move_kind,
     valued.own_move_number is not null as is_move,
     valued.seller_id,

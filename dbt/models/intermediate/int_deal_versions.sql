@@ -75,7 +75,11 @@ resolved as (
         deals.probability,
         coalesce(deals.is_deleted, false) as is_deleted,
         deals.is_complete,
-        deals.known_at
+        deals.is_from_later_export,
+        deals.known_at,
+        coalesce(
+            coalesce(deals.status, stages.kind) in ('won', 'lost'), false
+        ) as is_closed
     from placed as deals
     left join aliases on deals.seller_id = aliases.alias_id
     left join stages
@@ -93,19 +97,80 @@ ranked as (
             partition by deal_id
             order by
                 {{ total_order([
-                    'known_at', 'closed_at', 'created_at', 'stage_id', 'pipeline_id', 'amount',
+                    'known_at', 'is_from_later_export', 'closed_at', 'created_at', 'stage_id', 'pipeline_id', 'amount',
                     'currency', 'seller_id', 'account_id', 'lead_id', 'source', 'business_area',
                     'segment', 'product', 'deal_type', 'partner_id', 'expected_close_on',
                     'next_step_on', 'lost_reason', 'probability', 'is_deleted', 'is_complete'
                 ]) }}
         ) as version_rank
     from resolved
+),
+
+{# What a later export does not tell of that day was as the last export before it had it. #}
+carried as (
+    select
+        deal_id,
+        lead_id,
+        pipeline_id,
+        stage_id,
+        created_at,
+        closed_at,
+        is_complete,
+        is_from_later_export,
+        known_at,
+        version_rank,
+        {% for column in [
+            'account_id', 'seller_id', 'amount', 'currency', 'source', 'business_area', 'segment',
+            'product', 'deal_type', 'partner_id', 'expected_close_on', 'next_step_on',
+            'lost_reason', 'probability', 'is_deleted',
+        ] -%}
+            case
+                when is_from_later_export
+                    then lag({{ column }}) over (partition by deal_id order by version_rank desc)
+                else {{ column }}
+            end as {{ column }},
+        {% endfor -%}
+        lag(known_at) over (partition by deal_id order by version_rank desc) as previous_known_at,
+        lag(is_closed) over (partition by deal_id order by version_rank desc) as was_closed
+    from ranked
+),
+
+{# Of a deal an export had named, a later one adds a close that none of the day could tell. #}
+kept as (
+    select *
+    from carried
+    where
+        not is_from_later_export
+        or previous_known_at is null
+        or (stage_id is not null and not was_closed and previous_known_at < known_at)
 )
 
 select
-    *,
-    version_rank = 1 as is_current,
+    deal_id,
+    lead_id,
+    account_id,
+    seller_id,
+    pipeline_id,
+    stage_id,
+    amount,
+    currency,
+    source,
+    business_area,
+    segment,
+    product,
+    deal_type,
+    partner_id,
+    created_at,
+    expected_close_on,
+    closed_at,
+    next_step_on,
+    lost_reason,
+    probability,
+    coalesce(is_deleted, false) as is_deleted,
+    is_complete,
+    known_at,
+    version_rank = min(version_rank) over (partition by deal_id) as is_current,
     version_rank = min(version_rank) over (
         partition by deal_id, known_at
     ) as is_last_of_export
-from ranked
+from kept

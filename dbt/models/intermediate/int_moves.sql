@@ -144,6 +144,7 @@ select
     pipeline_id,
     stage_id,
     stage_kind,
+    from_kind,
     kind,
     cast(
         case

@@ -9,60 +9,65 @@ select
 union all
 select
     cast(2 as bigint) as step_number,
-    'currency' as step,
-    cast(-1 as bigint) as direction
+    'rate' as step,
+    cast(0 as bigint) as direction
 union all
 select
     cast(3 as bigint) as step_number,
     'currency' as step,
-    cast(1 as bigint) as direction
+    cast(-1 as bigint) as direction
 union all
 select
     cast(4 as bigint) as step_number,
-    'owner' as step,
-    cast(-1 as bigint) as direction
+    'currency' as step,
+    cast(1 as bigint) as direction
 union all
 select
     cast(5 as bigint) as step_number,
     'owner' as step,
-    cast(1 as bigint) as direction
+    cast(-1 as bigint) as direction
 union all
 select
     cast(6 as bigint) as step_number,
-    'class' as step,
-    cast(-1 as bigint) as direction
+    'owner' as step,
+    cast(1 as bigint) as direction
 union all
 select
     cast(7 as bigint) as step_number,
     'class' as step,
-    cast(1 as bigint) as direction
+    cast(-1 as bigint) as direction
 union all
 select
     cast(8 as bigint) as step_number,
-    'pipeline' as step,
-    cast(-1 as bigint) as direction
+    'class' as step,
+    cast(1 as bigint) as direction
 union all
 select
     cast(9 as bigint) as step_number,
     'pipeline' as step,
-    cast(1 as bigint) as direction
+    cast(-1 as bigint) as direction
 union all
 select
     cast(10 as bigint) as step_number,
-    'quarter' as step,
-    cast(-1 as bigint) as direction
+    'pipeline' as step,
+    cast(1 as bigint) as direction
 union all
 select
     cast(11 as bigint) as step_number,
     'quarter' as step,
-    cast(1 as bigint) as direction
+    cast(-1 as bigint) as direction
 union all
 select
     cast(12 as bigint) as step_number,
-    'entry' as step,
+    'quarter' as step,
     cast(1 as bigint) as direction
 union all
 select
     cast(13 as bigint) as step_number,
+    'entry' as step,
+    cast(1 as bigint) as direction
+union all
+select
+    cast(14 as bigint) as step_number,
     'exit' as step,
     cast(-1 as bigint) as direction

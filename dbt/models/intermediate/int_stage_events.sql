@@ -162,6 +162,7 @@ in_sequence as (
         chosen.recorded_at,
         chosen.known_at,
         chosen.order_number,
+        chosen.is_current_close,
         chosen.is_bulk,
         chosen.is_tie,
         chosen.fidelity,
@@ -232,6 +233,7 @@ claims as (
         fidelity,
         fidelity_rank,
         is_time_inferred,
+        is_current_close,
         is_bulk,
         is_tie
     from in_sequence
@@ -250,6 +252,7 @@ claims as (
         'snapshot_diff' as fidelity,
         cast(3 as bigint) as fidelity_rank,
         false as is_time_inferred,
+        false as is_current_close,
         false as is_bulk,
         false as is_tie
     from deleted
@@ -268,6 +271,7 @@ claims as (
         'created_closed' as fidelity,
         cast(3 as bigint) as fidelity_rank,
         occurred_at > stated_at as is_time_inferred,
+        false as is_current_close,
         false as is_bulk,
         false as is_tie
     from merged
@@ -286,6 +290,7 @@ ordered as (
                     else 1
                 end asc,
                 case claims.record_type when 'lead' then 0 else 1 end asc,
+                claims.is_current_close asc,
                 claims.order_number asc nulls last,
                 periods.stage_rank asc nulls last,
                 claims.stage_id asc nulls last,

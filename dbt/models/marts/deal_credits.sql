@@ -12,8 +12,8 @@ deals as (
     select * from {{ ref('dim_deals') }}
 ),
 
-moves as (
-    select * from {{ ref('fct_stage_transitions') }}
+stays as (
+    select * from {{ ref('fct_stage_visits') }} where stage_kind = 'won'
 ),
 
 states as (
@@ -43,9 +43,8 @@ stated as (
 last_wins as (
     select
         deal_id,
-        max(move_number) as move_number
-    from moves
-    where kind = 'won'
+        max(visit_number) as visit_number
+    from stays
     group by deal_id
 ),
 
@@ -62,8 +61,8 @@ worth as (
     select
         deals.deal_id,
         deals.status,
-        case when deals.status = 'won' then moves.seller_id else states.seller_id end as seller_id,
-        case when deals.status = 'won' then moves.amount_base else states.amount_base end
+        case when stays.deal_id is null then states.seller_id else stays.seller_id end as seller_id,
+        case when stays.deal_id is null then states.amount_base else stays.amount_base end
             as amount_base
     from deals
     inner join last_states on deals.deal_id = last_states.deal_id
@@ -71,9 +70,9 @@ worth as (
         on
             last_states.deal_id = states.deal_id
             and last_states.state_number = states.state_number
-    left join last_wins on deals.deal_id = last_wins.deal_id
-    left join moves
-        on last_wins.deal_id = moves.deal_id and last_wins.move_number = moves.move_number
+    left join last_wins on deals.deal_id = last_wins.deal_id and deals.status = 'won'
+    left join stays
+        on last_wins.deal_id = stays.deal_id and last_wins.visit_number = stays.visit_number
 ),
 
 shared as (
@@ -86,15 +85,18 @@ shared as (
         worth.amount_base
     from worth
     left join stated on worth.deal_id = stated.deal_id
-    where coalesce(stated.seller_id, worth.seller_id) is not null
 ),
 
 rounded as (
     select
         *,
         cast(round(amount_base * share, 2) as decimal(18, 2)) as credited,
-        sum(share) over (partition by deal_id) as total_share,
-        row_number() over (partition by deal_id order by share desc, seller_id asc) as share_rank
+        {# Shares are written with few decimals: three of 33.33 % are of the whole. #}
+        abs(sum(share) over (partition by deal_id) - 1)
+        <= 0.0001 * count(*) over (partition by deal_id) as is_whole,
+        row_number() over (
+            partition by deal_id order by share desc, seller_id asc nulls last
+        ) as share_rank
     from shared
 )
 
@@ -104,10 +106,10 @@ select
     status,
     cast(share as decimal(9, 6)) as share,
     is_stated,
-    {# The largest share has the odd öre, so that shares of the whole add up to it. #}
+    {# The largest share has what rounding leaves, so that the whole adds up. #}
     cast(
         case
-            when share_rank = 1 and total_share = 1
+            when share_rank = 1 and is_whole
                 then
                     amount_base
                     - (coalesce(sum(credited) over (partition by deal_id), 0) - credited)

@@ -15,6 +15,7 @@ steps as (
 pairs as (
     select
         *,
+        amount is not null and amount_base is null as is_unconverted,
         lag(seller_id) over (partition by journey_id order by state_number) as old_seller_id,
         lag(segment) over (partition by journey_id order by state_number) as old_segment,
         lag(business_area) over (
@@ -26,15 +27,12 @@ pairs as (
         lag(close_quarter_on) over (
             partition by journey_id order by state_number
         ) as old_close_quarter_on,
-        coalesce(amount, 0) as new_value,
-        coalesce(amount_base, 0) as new_value_base,
-        coalesce(
-            lag(amount) over (partition by journey_id order by state_number), 0
-        ) as old_value,
-        coalesce(
-            lag(amount_base) over (partition by journey_id order by state_number), 0
-        ) as old_value_base,
+        lag(amount) over (partition by journey_id order by state_number) as old_amount,
+        lag(amount_base) over (partition by journey_id order by state_number) as old_amount_base,
         lag(stage_kind) over (partition by journey_id order by state_number) as old_stage_kind,
+        lag(removed_from_kind) over (
+            partition by journey_id order by state_number
+        ) as old_removed_from_kind,
         coalesce(
             lag(is_open) over (partition by journey_id order by state_number), false
         ) as was_open
@@ -44,7 +42,15 @@ pairs as (
 compared as (
     select
         *,
-        new_value <> old_value or new_value_base <> old_value_base as is_other_value,
+        coalesce(amount, 0) as new_value,
+        coalesce(amount_base, 0) as new_value_base,
+        coalesce(old_amount, 0) as old_value,
+        coalesce(old_amount_base, 0) as old_value_base,
+        old_amount is not null and old_amount_base is null as was_unconverted,
+        {{ differs('amount', 'old_amount') }}
+        or (
+            coalesce(amount_base <> old_amount_base, false)
+        ) as is_other_value,
         currency <> old_currency as is_other_currency,
         {{ differs('seller_id', 'old_seller_id') }} as is_other_owner,
         {{ differs('segment', 'old_segment') }}
@@ -52,8 +58,10 @@ compared as (
         or {{ differs('source', 'old_source') }} as is_other_class,
         {{ differs('pipeline_id', 'old_pipeline_id') }} as is_other_pipeline,
         {{ differs('close_quarter_on', 'old_close_quarter_on') }} as is_other_quarter,
-        coalesce(close_quarter_on, cast('9999-10-01' as date))
-        > coalesce(old_close_quarter_on, cast('9999-10-01' as date)) as is_pushed
+        {# Deleted while open and back as closed: it came back and was closed meanwhile. #}
+        coalesce(
+            not is_open and stage_kind is not null and old_removed_from_kind = 'open', false
+        ) as is_back_closed
     from pairs
 ),
 
@@ -65,10 +73,25 @@ stepped as (
         steps.direction,
         case steps.step
             when 'entry'
-                then not compared.was_open and (compared.is_open or compared.state_number = 1)
+                then
+                    not compared.was_open
+                    and (
+                        compared.is_open or compared.state_number = 1 or compared.is_back_closed
+                    )
             when 'exit'
-                then not compared.is_open and (compared.was_open or compared.state_number = 1)
+                then
+                    not compared.is_open
+                    and (
+                        compared.was_open or compared.state_number = 1 or compared.is_back_closed
+                    )
             when 'value' then compared.is_other_value and not compared.is_other_currency
+            when 'rate'
+                then
+                    not compared.is_other_currency
+                    and (
+                        (compared.is_unconverted and compared.old_value_base <> 0)
+                        or (compared.was_unconverted and compared.new_value_base <> 0)
+                    )
             when 'currency' then compared.is_other_currency
             when 'owner' then compared.is_other_owner
             when 'class' then compared.is_other_class
@@ -87,15 +110,23 @@ taken as (
             when 'value'
                 then
                     case
+                        when old_amount is null then 'stated'
+                        when amount is null then 'cleared'
                         when new_value > old_value then 'increased'
                         when new_value < old_value then 'decreased'
                         else 'revalued'
                     end
+            when 'rate' then case when is_unconverted then 'rate_missing' else 'rate_found' end
             when 'class'
                 then 'reclassified' || case direction when 1 then '_in' else '_out' end
             when 'quarter'
                 then
-                    case when is_pushed then 'pushed' else 'pulled' end
+                    case
+                        when old_close_quarter_on is null then 'dated'
+                        when close_quarter_on is null then 'undated'
+                        when close_quarter_on > old_close_quarter_on then 'pushed'
+                        else 'pulled'
+                    end
                     || case direction when 1 then '_in' else '_out' end
             when 'entry'
                 then
@@ -125,28 +156,35 @@ select
     movement,
     occurred_at,
     occurred_on,
-    case when step_number >= 5 then seller_id else old_seller_id end as seller_id,
-    case when step_number >= 7 then segment else old_segment end as segment,
-    case when step_number >= 7 then business_area else old_business_area end as business_area,
-    case when step_number >= 7 then source else old_source end as source,
-    case when step_number >= 9 then pipeline_id else old_pipeline_id end as pipeline_id,
-    case when step_number >= 11 then close_quarter_on else old_close_quarter_on end
+    case when step_number >= 6 then seller_id else old_seller_id end as seller_id,
+    case when step_number >= 8 then segment else old_segment end as segment,
+    case when step_number >= 8 then business_area else old_business_area end as business_area,
+    case when step_number >= 8 then source else old_source end as source,
+    case when step_number >= 10 then pipeline_id else old_pipeline_id end as pipeline_id,
+    case when step_number >= 12 then close_quarter_on else old_close_quarter_on end
         as close_quarter_on,
-    case when step_number >= 3 then currency else old_currency end as currency,
+    case when step_number >= 4 then currency else old_currency end as currency,
     direction as n_deals,
     cast(
         case
             when step = 'value' then new_value - old_value
-            when step_number = 2 then -old_value
+            when step = 'rate' then 0
+            when step_number = 3 then -old_value
             else direction * new_value
         end as decimal(18, 2)
     ) as amount,
     cast(
         case
+            {# What has no rate is worth nothing in company currency until it has one. #}
+            when step = 'value' and (is_unconverted or was_unconverted) then 0
             when step = 'value' then new_value_base - old_value_base
-            when step_number = 2 then -old_value_base
+            when step = 'rate' and is_unconverted then -old_value_base
+            when step = 'rate' then new_value_base
+            when step_number = 3 then -old_value_base
             else direction * new_value_base
         end as decimal(18, 2)
     ) as amount_base,
-    amount is null as is_without_amount
+    case when step_number = 3 then old_amount is null else amount is null end
+        as is_without_amount,
+    case when step_number = 3 then was_unconverted else is_unconverted end as is_unconverted
 from taken

@@ -22,7 +22,7 @@ select
     moves.record_type,
     journeys.deal_id,
     journeys.lead_id,
-    deals.account_id,
+    attributes.account_id,
     deals.deal_type,
     moves.from_pipeline_id,
     moves.from_stage_id,

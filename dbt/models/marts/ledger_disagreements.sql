@@ -78,7 +78,7 @@ agreeing as (
     left join removed on shown.journey_id = removed.journey_id
     where
         visits.left_at is null
-        or visits.how_ended in ('delete', 'merge')
+        or (removed.journey_id is not null and visits.how_ended in ('delete', 'merge'))
         or (
             shown.known_on <= visits.left_on
             and (not shown.is_current or removed.journey_id is not null)

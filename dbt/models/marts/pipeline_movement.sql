@@ -31,7 +31,9 @@ stock as (
         states.currency,
         cast(1 as bigint) as n_deals,
         states.amount,
-        states.amount_base
+        states.amount_base,
+        states.amount is null as is_without_amount,
+        states.amount is not null and states.amount_base is null as is_unconverted
     from periods
     inner join states
         on
@@ -52,7 +54,9 @@ stock as (
         states.currency,
         cast(1 as bigint) as n_deals,
         states.amount,
-        states.amount_base
+        states.amount_base,
+        states.amount is null as is_without_amount,
+        states.amount is not null and states.amount_base is null as is_unconverted
     from periods
     inner join states
         on
@@ -75,7 +79,9 @@ flow as (
         changes.currency,
         changes.n_deals,
         changes.amount,
-        changes.amount_base
+        changes.amount_base,
+        changes.is_without_amount,
+        changes.is_unconverted
     from periods
     inner join changes
         on
@@ -103,12 +109,9 @@ select
     cast(sum(together.n_deals) as bigint) as n_deals,
     cast(sum(coalesce(together.amount, 0)) as decimal(18, 2)) as amount,
     cast(sum(coalesce(together.amount_base, 0)) as decimal(18, 2)) as amount_base,
-    cast(sum(case when together.amount is null then 1 else 0 end) as bigint) as n_without_amount,
-    cast(
-        sum(
-            case when together.amount is not null and together.amount_base is null then 1 else 0 end
-        ) as bigint
-    ) as n_unconverted,
+    cast(sum(case when together.is_without_amount then 1 else 0 end) as bigint)
+        as n_without_amount,
+    cast(sum(case when together.is_unconverted then 1 else 0 end) as bigint) as n_unconverted,
     run.as_of
 from together
 cross join run

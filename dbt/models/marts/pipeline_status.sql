@@ -21,38 +21,84 @@ activities as (
     select * from {{ ref('int_activities') }}
 ),
 
-numbered_states as (
+newest as (
     select
-        *,
-        lag(expected_close_on) over (partition by deal_id order by state_number)
-            as previous_close_on,
-        lag(is_open) over (partition by deal_id order by state_number) as was_open,
-        row_number() over (partition by deal_id order by state_number desc) as newest_rank
+        deal_id,
+        max(state_number) as state_number
     from states
+    group by deal_id
+),
+
+dated as (
+    select
+        deal_id,
+        is_open,
+        expected_close_on,
+        lag(expected_close_on) over (
+            partition by deal_id order by state_number
+        ) as previous_close_on
+    from states
+    where expected_close_on is not null
 ),
 
 pushes as (
     select
         deal_id,
         sum(
-            case when was_open and expected_close_on > previous_close_on then 1 else 0 end
+            case when is_open and expected_close_on > previous_close_on then 1 else 0 end
         ) as n_pushed
-    from numbered_states
+    from dated
     group by deal_id
+),
+
+{# A correction leaves a deal where it stood: the stay goes on. #}
+entries as (
+    select
+        journey_id,
+        max(occurred_at) as entered_at
+    from {{ ref('fct_stage_transitions') }}
+    where not is_correction
+    group by journey_id
+),
+
+of_deals as (
+    select
+        visits.deal_id,
+        activities.occurred_at,
+        activities.occurred_on,
+        activities.type,
+        activities.is_contact
+    from visits
+    inner join activities on visits.deal_id = activities.deal_id
+    union all
+    select
+        visits.deal_id,
+        activities.occurred_at,
+        activities.occurred_on,
+        activities.type,
+        activities.is_contact
+    from visits
+    inner join activities on visits.lead_id = activities.lead_id
 ),
 
 done as (
     select
-        visits.deal_id,
-        max(case when activities.occurred_at <= run.as_of_at then activities.occurred_at end)
-            as last_activity_at,
-        min(case when activities.occurred_at > run.as_of_at then activities.occurred_on end)
-            as next_activity_on
-    from visits
-    inner join activities
-        on visits.deal_id = activities.deal_id or visits.lead_id = activities.lead_id
+        of_deals.deal_id,
+        max(
+            case
+                when of_deals.is_contact and of_deals.occurred_at <= run.as_of_at
+                    then of_deals.occurred_at
+            end
+        ) as last_activity_at,
+        min(
+            case
+                when of_deals.type <> 'note' and of_deals.occurred_at > run.as_of_at
+                    then of_deals.occurred_on
+            end
+        ) as next_activity_on
+    from of_deals
     cross join run
-    group by visits.deal_id
+    group by of_deals.deal_id
 ),
 
 together as (
@@ -71,10 +117,10 @@ together as (
         case when states.amount is not null then states.currency end as currency,
         states.amount_base,
         deals.created_at,
-        visits.entered_at,
-        visits.seconds_in_stage,
+        entries.entered_at,
+        {{ seconds_between('entries.entered_at', 'run.as_of_at') }} as seconds_in_stage,
         done.last_activity_at,
-        {{ seconds_between('coalesce(done.last_activity_at, visits.entered_at)', 'run.as_of_at') }}
+        {{ seconds_between('coalesce(done.last_activity_at, entries.entered_at)', 'run.as_of_at') }}
             as seconds_without_activity,
         case
             when deals.next_step_on >= run.as_of or done.next_activity_on is null
@@ -82,15 +128,17 @@ together as (
             else done.next_activity_on
         end as next_step_on,
         states.expected_close_on,
-        pushes.n_pushed,
+        coalesce(pushes.n_pushed, 0) as n_pushed,
         deals.known_at as last_seen_at,
         run.as_of,
         run.idle_days
     from visits
     inner join deals on visits.deal_id = deals.deal_id
-    inner join numbered_states as states
-        on visits.deal_id = states.deal_id and states.newest_rank = 1
-    inner join pushes on visits.deal_id = pushes.deal_id
+    inner join entries on visits.journey_id = entries.journey_id
+    inner join newest on visits.deal_id = newest.deal_id
+    inner join states
+        on newest.deal_id = states.deal_id and newest.state_number = states.state_number
+    left join pushes on visits.deal_id = pushes.deal_id
     left join done on visits.deal_id = done.deal_id
     cross join run
 )

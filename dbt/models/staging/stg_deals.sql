@@ -1,6 +1,6 @@
 {#
-    Of a deal that only a later export names, the reconstructed cut knows what cannot have changed
-    since: that it was created, where it came from, and (`int_deal_versions`) a close by then.
+    Of a later export the reconstructed cut knows what it tells of that day: that the deal had been
+    created, out of which lead, in which pipeline, and (`int_deal_versions`) a close by then.
 #}
 with
 
@@ -45,7 +45,9 @@ deals as (
 ranked as (
     select
         *,
-        min(known_at) over (partition by deal_id) as first_known_at
+        min(case when known_at > as_of_at then known_at end) over (
+            partition by deal_id
+        ) as first_later_at
     from deals
 )
 
@@ -67,13 +69,13 @@ select
     case when known_at <= as_of_at then partner_id end as partner_id,
     created_at,
     case when known_at <= as_of_at then expected_close_on end as expected_close_on,
-    closed_at,
+    case when known_at <= as_of_at or closed_at <= as_of_at then closed_at end as closed_at,
     case when known_at <= as_of_at then next_step_on end as next_step_on,
     case when known_at <= as_of_at then lost_reason end as lost_reason,
     case when known_at <= as_of_at then probability end as probability,
     case when known_at <= as_of_at then is_deleted end as is_deleted,
     least(known_at, as_of_at) as known_at,
-    is_complete,
+    is_complete and known_at <= as_of_at as is_complete,
     known_at > as_of_at as is_from_later_export
 from ranked
-where known_at <= as_of_at or known_at = first_known_at
+where known_at <= as_of_at or known_at = first_later_at

@@ -1,6 +1,6 @@
 {#
-    Of a lead that only a later export names, the reconstructed cut knows what cannot have changed
-    since: that it was created, and a conversion by then.
+    Of a later export the reconstructed cut knows what it tells of that day: that the lead had been
+    created, and (`int_lead_versions`) a conversion by then.
 #}
 with
 
@@ -35,7 +35,9 @@ leads as (
 ranked as (
     select
         *,
-        min(known_at) over (partition by lead_id) as first_known_at
+        min(case when known_at > as_of_at then known_at end) over (
+            partition by lead_id
+        ) as first_later_at
     from leads
 )
 
@@ -55,7 +57,7 @@ select
     case when known_at <= as_of_at then segment end as segment,
     case when known_at <= as_of_at then is_deleted end as is_deleted,
     least(known_at, as_of_at) as known_at,
-    is_complete,
+    is_complete and known_at <= as_of_at as is_complete,
     known_at > as_of_at as is_from_later_export
 from ranked
-where known_at <= as_of_at or known_at = first_known_at
+where known_at <= as_of_at or known_at = first_later_at

@@ -6,5 +6,5 @@ select
     max(deal_amount_base) as amount_base
 from {{ model }}
 group by deal_id
-having sum(share) = 1 and sum(amount_base) <> max(deal_amount_base)
+having abs(sum(share) - 1) <= 0.0001 * count(*) and sum(amount_base) <> max(deal_amount_base)
 {% endtest %}
