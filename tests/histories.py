@@ -161,7 +161,6 @@ def _exports(
     has_lead: bool,
 ) -> None:
     lead = "lead" if has_lead and draw(st.booleans()) else None
-    account = draw(st.sampled_from(["a1", "a2", None]))
     has_created = draw(st.integers(0, 7)) > 0
     deal_type = draw(st.sampled_from(["new", "renewal", None]))
     days = [day for day in DAYS if draw(st.integers(0, 3))] or [DAYS[3]]
@@ -186,7 +185,8 @@ def _exports(
                 status = "won" if stage == "W" else "lost"
                 stage = draw(st.sampled_from(STAGES[pipeline][:2]))
         rows["deals"].append({
-            "deal_id": "deal", "lead_id": lead, "account_id": account,
+            "deal_id": "deal", "lead_id": lead,
+            "account_id": draw(st.sampled_from(["a1", "a2", None])),
             "seller_id": draw(st.sampled_from([*SELLERS, "Ann", None])),
             "pipeline_id": pipeline, "stage_id": stage,
             "status": status, "amount": draw(st.sampled_from(["100", "250.50", None])),

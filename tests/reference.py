@@ -679,6 +679,7 @@ class Reference:
 
         if event.record == "lead":
             return {
+                "account_id": None,
                 "seller_id": of_lead("seller_id"), "segment": of_lead("segment"),
                 "business_area": None, "source": of_lead("source"), "amount": None,
             }  # fmt: skip
@@ -692,6 +693,7 @@ class Reference:
 
         amount, segment = of_deal("amount"), of_deal("segment")
         return {
+            "account_id": account_id,
             "seller_id": of_deal("seller_id"),
             "segment": segment or self.in_force(of_account, event.at) or of_lead("segment"),
             "business_area": of_deal("business_area"),

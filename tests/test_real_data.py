@@ -312,7 +312,7 @@ def test_flow_and_pipeline_add_up_for_every_cut(name: str, request: pytest.Fixtu
         assert (there == sums[exits].sum(axis=1) + sums["n_open_at_end"]).all()
     movement = mart(marts, "pipeline_movement")
     closing = movement["movement"] == "closing"
-    assert closing.any()
+    assert closing.any() or name == "olist"  # where a deal is there only once it is won
     for column in ("n_deals", "amount", "amount_base"):
         signed = movement[column].where(~closing, -movement[column]).astype(float)
         for cut in ([], ["seller_id"], ["pipeline_id", "currency"], ["close_quarter_on"]):

@@ -49,7 +49,11 @@
 {% macro in_company_currency(deals, rates) -%}
     case
         when {{ deals }}.currency = {{ deals }}.company_currency then {{ deals }}.amount
-        else cast(round({{ deals }}.amount * {{ rates }}.rate, 2) as decimal(18, 2))
+        {# Wider by one digit: DuckDB multiplies two of up to 18 digits in 64 bits and overflows. #}
+        else try_cast(
+            round(cast({{ deals }}.amount as decimal(19, 2)) * {{ rates }}.rate, 2)
+            as decimal(18, 2)
+        )
     end
 {%- endmacro %}
 

@@ -90,7 +90,9 @@ shared as (
 rounded as (
     select
         *,
-        cast(round(amount_base * share, 2) as decimal(18, 2)) as credited,
+        cast(
+            round(cast(amount_base as decimal(19, 2)) * share, 2) as decimal(18, 2)
+        ) as credited,
         {# Shares are written with few decimals: three of 33.33 % are of the whole. #}
         abs(sum(share) over (partition by deal_id) - 1)
         <= 0.0001 * count(*) over (partition by deal_id) as is_whole,
