@@ -23,7 +23,13 @@ STAGES = """
     inner join dim_stages as stage using (pipeline_id, stage_id)
     where counts.horizon_days = ?
     group by stage.label, stage.stage_id, stage.pipeline_id, stage.stage_rank
-    order by stage.pipeline_id, stage.stage_rank
+    order by stage.pipeline_id not in {of_leads}, stage.pipeline_id, stage.stage_rank
+"""
+
+# A deal that began as a lead in a pipeline of leads would otherwise be counted in both.
+OF_LEADS = """
+    (select pipeline_id from dim_stages where kind = 'open' group by pipeline_id
+    having count(*) = count(*) filter (where role = 'lead'))
 """
 
 FIRST_STAGE = """
@@ -32,6 +38,7 @@ FIRST_STAGE = """
     inner join dim_stages as stage using (pipeline_id, stage_id)
     left join dim_sellers as seller on {seller}
     where counts.horizon_days = ? and counts.definition_id = 'won' and stage.stage_rank = 1
+        and stage.pipeline_id not in {of_leads}
     group by 1
     having sum(counts.n_mature) > 0
     order by n desc, label
@@ -67,7 +74,7 @@ def text(folder: Path) -> str:
             return "\n".join(lines)
         lines += _stage_lines(connection, horizon)
         for name, (mart, label, seller) in CUTS.items():
-            query = FIRST_STAGE.format(mart=mart, label=label, seller=seller)
+            query = FIRST_STAGE.format(mart=mart, label=label, seller=seller, of_leads=OF_LEADS)
             lines += _cut_lines(name, _rows(connection, query, [horizon]))
     return "\n".join(lines)
 
@@ -84,14 +91,16 @@ def _stage_lines(connection: duckdb.DuckDBPyConnection, horizon: int) -> list[st
         f"Conversion within {horizon} days of entering a stage, deals followed that long",
         f"{'stage':<28}{'n':>7}{'reached a later stage':>23}{'moved to the next':>19}{'won':>13}",
     ]
-    for label, stage_id, _, _, n_next, n_direct, n_won, n in _rows(connection, STAGES, [horizon]):
+    for label, stage_id, _, _, n_next, n_direct, n_won, n in _rows(
+        connection, STAGES.format(of_leads=OF_LEADS), [horizon]
+    ):
         cells = f"{_rate(n_next, n):>23}{_rate(n_direct, n):>19}{_rate(n_won, n):>13}"
         lines.append(f"{_cut(label or stage_id, 27):<28}{n:>7,}{cells}")
     return lines
 
 
 def _cut_lines(name: str, rows: list[Any]) -> list[str]:
-    lines = ["", f"Won from the first stage, by {name}"]
+    lines = ["", f"Won from a deal's first stage, by {name}"]
     for label, n, n_won in rows[:MAX_ROWS]:
         lines.append(f"{_cut(label or '(unknown)', 27):<28}{n:>7,}{_rate(n_won, n):>23}")
     if len(rows) > MAX_ROWS:

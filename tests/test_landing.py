@@ -6,13 +6,14 @@ import shutil
 import zipfile
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from ingestion.errors import UserError
 from ingestion.home import Home
-from ingestion.landing import Landing, Report, is_new, manifests
+from ingestion.landing import FileOutcome, Landing, Report, is_new, manifests
 
 LONG = """Deal,Stage,Entered at,Owner,Amount
 D1,Lead,2026-01-02,Ann,100
@@ -389,3 +390,100 @@ def test_hubspot_view_takes_a_companys_own_stages_from_the_home(home: Home) -> N
         ).fetchall()
     assert sorted(stages) == [("hubspot:closedwon",), ("hubspot:first",)]
     assert entered == [("hubspot:1", "hubspot:contractsent", "latest_per_stage")]
+
+
+def test_hubspot_lists_the_merged_on_the_deal_that_goes_on(home: Home) -> None:
+    (home.inbox / "deals-2026-01-31.csv").write_text(
+        "Record ID,Deal Stage,Merged Deal IDs\n1,Closed Won,5;6\n2,Closed Won,\n"
+    )
+    (file,) = Landing(home).run().files
+    assert landed(home, file, "deal_merges", "deal_id, merged_into_deal_id") == [
+        ("hubspot:5", "hubspot:1"),
+        ("hubspot:6", "hubspot:1"),
+    ]
+
+
+def test_a_change_dated_after_its_export_is_quarantined(home: Home) -> None:
+    (home.inbox / "deal-property-history-2026-01-31.csv").write_text(
+        "dealId,property,value,timestamp\n"
+        "1,dealstage,closedwon,2026-01-31T22:59:59Z\n"
+        "2,dealstage,closedwon,2027-01-31T10:00:00Z\n"
+    )
+    (file,) = Landing(home).run().files
+    assert file.rules == {"timestamp: after_the_export_was_made": 1}
+    assert landed(home, file, "deal_changes", "deal_id") == [("hubspot:1",)]
+
+
+# --- Salesforce ----------------------------------------------------------------------------------
+
+
+def landed(home: Home, file: FileOutcome, table: str, columns: str) -> list[tuple[Any, ...]]:
+    import duckdb
+
+    path = home.landed / file.load_id / f"{table}.parquet"
+    with duckdb.connect() as connection:
+        return connection.execute(f"select {columns} from '{path}' order by all").fetchall()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Id,StageName,Amount,CurrencyIsoCode,CloseDate,CreatedDate,Type,LeadSource,OwnerId,"
+        "AccountId,Probability,IsDeleted",
+        "Opportunity ID,Stage,Amount,Amount Currency,Close Date,Created Date,Type,Lead Source,"
+        "Opportunity Owner,Account ID,Probability (%),IsDeleted",
+        "Opportunity Name,Stage,Amount,Amount Currency,Close Date,Created Date,Type,Lead Source,"
+        "Opportunity Owner,Account ID,Probability (%),IsDeleted",
+        "id,stage_name,amount,currency_iso_code,close_date,created_date,type,lead_source,owner_id,"
+        "account_id,probability,is_deleted",
+    ],
+)
+def test_salesforce_opportunities_by_api_name_by_label_and_as_synced(
+    home: Home, header: str
+) -> None:
+    (home.inbox / "Opportunities-2026-01-31.csv").write_text(
+        f"{header}\n"
+        "006A,Proposal/Price Quote,1200.5,EUR,2026-03-31,2026-01-02T10:00:00.000+0000,"
+        "Existing Customer - Upgrade,Web,005X,001Z,75,false\n"
+    )
+    (file,) = Landing(home).run().files
+    assert file.entry == "salesforce/opportunities"
+    columns = (
+        "deal_id, stage_id, pipeline_id, cast(amount as varchar), currency, "
+        "cast(expected_close_on as varchar), deal_type, source, seller_id, account_id, "
+        "probability, is_deleted"
+    )
+    assert landed(home, file, "deals", columns) == [
+        ("salesforce:006A", "salesforce:Proposal/Price Quote", "salesforce:default", "1200.50",
+         "EUR", "2026-03-31", "expansion", "Web", "salesforce:005X", "salesforce:001Z", 0.75, False)
+    ]  # fmt: skip
+
+
+def test_salesforce_tasks_and_events_are_calls_and_meetings_of_what_their_ids_say(
+    home: Home,
+) -> None:
+    (home.inbox / "Task-2026-01-31.csv").write_text(
+        "Id,WhatId,WhoId,OwnerId,ActivityDate,CompletedDateTime,TaskSubtype,CallDurationInSeconds\n"
+        "00T1,006A,00QL,005X,2026-01-05,2026-01-05T09:30:00Z,Call,61\n"
+        "00T2,001Z,003C,005X,2026-02-05,,Task,\n"
+    )
+    (home.inbox / "Event-2026-01-31.csv").write_text(
+        "Id,WhatId,WhoId,OwnerId,StartDateTime,EndDateTime,IsDeleted,IsChild\n"
+        "00U1,006A,003C,005X,2026-01-07T09:00:00Z,2026-01-07T10:00:00Z,false,false\n"
+        "00U2,006A,003C,005X,2026-01-07T09:00:00Z,2026-01-07T10:00:00Z,false,TRUE\n"
+    )
+    files = {file.entry: file for file in Landing(home).run().files}
+    columns = (
+        "activity_id, type, cast(occurred_at as varchar), deal_id, lead_id, contact_id, is_deleted"
+    )
+    assert landed(home, files["salesforce/tasks"], "activities", columns) == [
+        ("salesforce:00T1", "call", "2026-01-05 09:30:00", "salesforce:006A", "salesforce:00QL",
+         None, None),
+        ("salesforce:00T2", "task", "2026-02-04 23:00:00", None, None, "salesforce:003C", None),
+    ]  # fmt: skip
+    assert landed(home, files["salesforce/events"], "activities", columns) == [
+        ("salesforce:00U1", "meeting", "2026-01-07 09:00:00", "salesforce:006A", None,
+         "salesforce:003C", False),
+        ("salesforce:00U2", "meeting", "2026-01-07 09:00:00", "salesforce:006A", None,
+         "salesforce:003C", True),
+    ]  # fmt: skip

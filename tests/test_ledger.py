@@ -189,6 +189,21 @@ def test_the_status_of_open_deals_equals_a_recount(
     assert found == expected
 
 
+def test_an_amount_changed_after_the_win_is_listed_and_changes_nothing_else(
+    company: Company, hubspot: tuple[Home, Path]
+) -> None:
+    planted = set()
+    for deal in company.deals:
+        stage, amounts = deal.known(company.until)[-1], deal.known(company.until, "amount")
+        if deal.is_shown(company.until) and len(amounts) > 1 and amounts[-1].at > stage.at:
+            planted.add((f"hubspot:{100_000 + deal.number}", float(amounts[-1].value)))
+    found = mart(hubspot[1], "amount_restatements")
+    assert {(r["deal_id"], r["amount"]) for r in found.to_dict("records")} == planted != set()
+    changes = mart(hubspot[1], "fct_pipeline_changes")
+    joined = found.merge(changes, on=["deal_id", "occurred_at"])
+    assert joined.empty
+
+
 def test_what_was_won_leaves_the_pipeline_for_what_it_was_won_for(simulated: Path) -> None:
     moves = mart(simulated, "fct_stage_transitions").query("kind == 'won'")
     changes = mart(simulated, "fct_pipeline_changes").query("movement == 'won'")
