@@ -72,9 +72,12 @@ def record(what: str, marts: Path, differences: list[str]) -> None:
     kinds = Counter(moves["kind"])
     if os.environ.get("CAMPAIGN"):
         root = Path(__file__).parents[1]
-        version = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True
-        ).stdout.strip()
+        git = ["git", "describe", "--always"]
+        version = subprocess.run(git, cwd=root, capture_output=True, text=True).stdout.strip()
+        if subprocess.run(
+            ["git", "diff", "--quiet", "HEAD", "--", ".", ":!docs"], cwd=root
+        ).returncode:
+            version += ", changed"
         told = ", ".join(f"{kind} {n}" for kind, n in sorted(kinds.items()))
         with (root / "docs" / "campaign.md").open("a") as file:
             file.write(
