@@ -10,6 +10,7 @@ where one with two calls of dbt's command line took 32.7 s (30 models, 53 tests,
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -114,11 +115,27 @@ def build(warehouse: Warehouse, say: Callable[[str], None]) -> Built:
     invoke(["build", "--exclude-resource-type", "unit_test", *profiles], target, manifest, progress)
     built = _read_results(target / "run_results.json", warehouse)
     if not built.broken:
-        docs = ["docs", "generate", "--static", "--no-compile"]
-        invoke([*docs, *profiles], target, manifest)
         warehouse.docs.mkdir(exist_ok=True)
-        (target / "static_index.html").rename(warehouse.docs / "index.html")
+        shutil.copyfile(_documentation(target, profiles), warehouse.docs / "index.html")
     return built
+
+
+def _documentation(target: Path, profiles: list[str]) -> Path:
+    """The project's documentation, written once per state of it.
+
+    From the manifest as parsed: the one a build leaves behind holds the paths of its home.
+    """
+    stamp = (TARGET / "parsed_at").read_text()
+    page = TARGET / f"documentation-{stamp}.html"
+    if not page.exists():
+        folder = target / "documentation"
+        folder.mkdir()
+        shutil.copyfile(TARGET / "manifest.json", folder / "manifest.json")
+        invoke(["docs", "generate", "--static", "--no-compile", *profiles], folder, _manifest())
+        for old in TARGET.glob("documentation-*.html"):
+            old.unlink(missing_ok=True)
+        (folder / "static_index.html").replace(page)
+    return page
 
 
 def _manifest() -> Any:

@@ -48,6 +48,8 @@ def test_a_run_publishes_and_content_depends_on_nothing_but_the_files(
     first = published.current()
     assert first is not None
     before = hashes(first)
+    page = (first / "docs" / "index.html").read_text()
+    assert "pipeline_movement" in page and str(home.root) not in page
     # The same file again under another name.
     shutil.copy(deals_file(home), home.inbox / "the same.csv")
     assert run_job(home, DAY)
