@@ -45,7 +45,6 @@ placed as (
     select
         carried.*,
         moves.kind as move_kind,
-        moves.stage_id,
         moves.stage_kind,
         moves.from_kind,
         coalesce(
@@ -95,12 +94,10 @@ select
         partition by valued.journey_id order by valued.state_number
     ) as next_on,
     valued.is_open,
-    valued.stage_id,
     valued.stage_kind,
     case when valued.move_kind in ('delete', 'merge') then valued.from_kind end
         as removed_from_kind,
     valued.move_kind,
-    valued.own_move_number is not null as is_move,
     valued.seller_id,
     valued.segment,
     valued.business_area,

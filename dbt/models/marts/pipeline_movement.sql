@@ -16,12 +16,28 @@ changes as (
     select * from {{ ref('fct_pipeline_changes') }}
 ),
 
+ends as (
+    select
+        period,
+        period_start_on,
+        'opening' as movement,
+        period_start_on as stood_on
+    from periods
+    union all
+    select
+        period,
+        period_start_on,
+        'closing' as movement,
+        next_start_on as stood_on
+    from periods
+),
+
 {# What stood at a period's two ends is counted from the states, not added up from the changes. #}
 stock as (
     select
-        periods.period,
-        periods.period_start_on,
-        'opening' as movement,
+        ends.period,
+        ends.period_start_on,
+        ends.movement,
         states.seller_id,
         states.segment,
         states.business_area,
@@ -34,34 +50,11 @@ stock as (
         states.amount_base,
         states.amount is null as is_without_amount,
         states.amount is not null and states.amount_base is null as is_unconverted
-    from periods
+    from ends
     inner join states
         on
-            periods.period_start_on > states.occurred_on
-            and (states.next_on is null or periods.period_start_on <= states.next_on)
-    where states.is_open
-    union all
-    select
-        periods.period,
-        periods.period_start_on,
-        'closing' as movement,
-        states.seller_id,
-        states.segment,
-        states.business_area,
-        states.source,
-        states.pipeline_id,
-        states.close_quarter_on,
-        states.currency,
-        cast(1 as bigint) as n_deals,
-        states.amount,
-        states.amount_base,
-        states.amount is null as is_without_amount,
-        states.amount is not null and states.amount_base is null as is_unconverted
-    from periods
-    inner join states
-        on
-            periods.next_start_on > states.occurred_on
-            and (states.next_on is null or periods.next_start_on <= states.next_on)
+            ends.stood_on > states.occurred_on
+            and (states.next_on is null or ends.stood_on <= states.next_on)
     where states.is_open
 ),
 
