@@ -4,6 +4,8 @@ Belongs here: errors whose text is shown as is, in one line, to whoever can act 
 Does not belong here: defects of the program; those keep their traceback.
 """
 
+from typing import Any
+
 
 class UserError(Exception):
     """Wrong usage or configuration. The text says what was found and what to change."""
@@ -15,3 +17,10 @@ class FileRejected(UserError):
     def __init__(self, rule: str, message: str) -> None:
         super().__init__(message)
         self.rule = rule
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FileRejected, (self.rule, str(self))
+
+
+class FileHeld(Exception):
+    """A file that may not be whole yet; nothing is kept of it, the next run asks again."""

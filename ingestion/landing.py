@@ -1,15 +1,16 @@
 """Landing: inbox files to the archive, and from there, exactly once by content, to typed Parquet.
 
-Belongs here: receipts, load identity, quarantine, the atomic rename that makes a load visible,
-which loads are in force.
-Does not belong here: which mapping a file is for (`recognition`), reading formats (`readers`),
-types (`casting`), who may run (the lease).
+Belongs here: receipts, load identity, the atomic rename that makes a load visible, which loads are
+in force.
+Does not belong here: which mapping a file is for (`recognition`), reading it (`loads`, in a bounded
+process of its own), who may run (the lease).
 
 archive/<sha256>        the bytes as they came, copied before any parser sees them
 archive/<sha256>.json   the receipt: names it came under, when it was known, what recognised it
 landed/<load_id>/       one load: <table>.parquet, rejects.parquet, manifest.json
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -17,19 +18,18 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ingestion import readers
-from ingestion.casting import Context, TypedTable, cast_table
-from ingestion.errors import FileRejected, UserError
+from ingestion.errors import FileHeld, FileRejected, UserError
 from ingestion.home import Company, Home, fsync_folder, write_json
+from ingestion.loads import Job, write_load
 from ingestion.mappings import (
     Cell,
     Entry,
@@ -38,25 +38,29 @@ from ingestion.mappings import (
     Mappings,
     TableMapping,
 )
-from ingestion.readers import Sheet, literal
 from ingestion.recognition import recognised
 from ingestion.tables import TABLES
+from ingestion.worker import READER
 
 UNFINISHED = (".part", ".tmp", ".crdownload", ".partial")
 LITTER = ("thumbs.db", "desktop.ini")
 SIDECAR = ".known_at"
 
-# A file with more broken records than this is read with the wrong dialect or cut in the middle;
-# what is left of it would look like a fall in sales. Small files are judged by hand.
-MAX_QUARANTINED_SHARE, MIN_RECORDS_FOR_SHARE = 0.2, 20
-MAX_MOJIBAKE_SHARE = 0.01
+DATA_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".jsonl", ".parquet", ".zip", ".gz")
+
+# How long a text whose last line has no end counts as still being written.
+UNFINISHED_SECONDS = 60
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class FileOutcome:
-    """What became of one file. `outcome`: landed, relanded, already_landed or rejected."""
+    """What became of one file, or one sheet of it.
+
+    `outcome`: landed, relanded, already_landed, rejected, or held until it is whole. `notes` count
+    what was read but is worth knowing; `unused` are headers and sheets that no mapping asks for.
+    """
 
     name: str
     outcome: str
@@ -70,6 +74,8 @@ class FileOutcome:
     rules: dict[str, int] = field(default_factory=dict)
     rule: str = ""
     message: str = ""
+    notes: dict[str, int] = field(default_factory=dict)
+    unused: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,9 @@ class Landing:
         with tempfile.TemporaryDirectory(prefix="mellantid-") as scratch:
             self.scratch = Path(scratch)
             self._clean()
-            outcomes = [self._arrived(path) for path in inbox_files(self.home)]
+            outcomes: list[FileOutcome] = []
+            for path in inbox_files(self.home):
+                outcomes += self._arrived(path, path.relative_to(self.home.inbox).as_posix())
             outcomes += self._relanded({outcome.sha256 for outcome in outcomes})
             return Report(outcomes, self._in_force(outcomes))
 
@@ -125,36 +133,60 @@ class Landing:
 
     def _receipt(self, sha256: str) -> dict[str, Any] | None:
         path = self._receipt_file(sha256)
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        return _read_receipt(path) if path.exists() else None
 
     # --- one file --------------------------------------------------------------------------------
 
-    def _arrived(self, path: Path) -> FileOutcome:
-        name = path.relative_to(self.home.inbox).as_posix()
+    def _arrived(self, path: Path, name: str) -> list[FileOutcome]:
+        """What becomes of a file in the inbox, or of a member of an archive there."""
         shown = _printable(name)
         self.say(f"reading {shown}")
         sha256 = ""
         try:
             sha256, archived = self._archived(path)
             receipt = self._with_name(sha256, path, name)
+            if members := self._members(archived):
+                return [
+                    outcome
+                    for member, place in members
+                    for outcome in self._arrived(place, f"{name}/{member}")
+                ]
             return self._land(shown, archived, receipt)
+        except FileHeld as held:
+            return [FileOutcome(shown, "held", message=f"{shown}: {held}")]
         except FileRejected as error:
-            return FileOutcome(
-                shown, "rejected", sha256, rule=error.rule, message=f"{shown}: {error}"
-            )
+            message = f"{shown}: {error}"
+            return [FileOutcome(shown, "rejected", sha256, rule=error.rule, message=message)]
+
+    def _members(self, archived: Path) -> list[tuple[str, Path]] | None:
+        with archived.open("rb") as file:
+            if file.read(4) != b"PK\x03\x04":
+                return None
+        folder = self.scratch / f"members-{archived.name}"
+        folder.mkdir(exist_ok=True)
+        found = READER.call(readers.unpacked, archived, folder, size=archived.stat().st_size)
+        if found == []:
+            raise FileRejected("empty_file", "is an archive with nothing in it; export it again")
+        return found
 
     def _archived(self, path: Path) -> tuple[str, Path]:
-        """Copy the bytes under their hash; refuse what is not a plain file or changes meanwhile."""
+        """Copy the bytes under their hash; refuse what is not a plain file.
+
+        Raises FileHeld for a file that changes meanwhile, cannot be opened now, or looks cut short
+        and is so new that it may still be being written.
+        """
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         except OSError as error:
-            raise FileRejected(
-                "not_readable", "is a link or cannot be opened; put the file itself there"
-            ) from error
+            if error.errno == errno.ELOOP:
+                raise FileRejected("not_a_file", "is a link; put the file itself there") from error
+            raise FileHeld("cannot be opened now; the next run tries again") from error
         with os.fdopen(handle, "rb") as source:
             before = os.fstat(handle)
             if not stat.S_ISREG(before.st_mode):
                 raise FileRejected("not_a_file", "is not a plain file; remove it from the inbox")
+            if before.st_nlink > 1:
+                raise FileRejected("not_a_file", "is a hard link; put a copy of the file there")
             folder = self.scratch if self.dry_run else self.home.archive
             temporary = folder / f".tmp-{os.getpid()}"
             digest = hashlib.sha256()
@@ -165,11 +197,12 @@ class Landing:
                 target.flush()
                 os.fsync(target.fileno())
             after = os.fstat(handle)
-        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        is_fresh = 0 <= time.time() - after.st_mtime < UNFINISHED_SECONDS
+        if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or (
+            is_fresh and readers.ends_open(temporary)
+        ):
             temporary.unlink()
-            raise FileRejected(
-                "still_being_written", "changed while it was read; it is taken up by the next run"
-            )
+            raise FileHeld("may still be being written; the next run takes it up")
         archived = folder / digest.hexdigest()
         temporary.chmod(0o600)
         temporary.replace(archived)
@@ -185,7 +218,7 @@ class Landing:
             "arrived_at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S"),
             "known_at": None,
             "is_known_at_declared": False,
-            "entry": None,
+            "entries": {},
             "names": [],
         }
         receipt["sidecar"] = _sidecar(path) or receipt.get("sidecar")
@@ -199,49 +232,98 @@ class Landing:
         if not self.dry_run:
             write_json(self._receipt_file(receipt["sha256"]), receipt)
 
-    def _land(self, name: str, archived: Path, receipt: dict[str, Any]) -> FileOutcome:
-        """Land archived bytes unless this very load is there already."""
-        sha256 = receipt["sha256"]
-        before = receipt["entry"]
-        entry = self.mappings.entries.get(before or "")
-        if entry is None or not self._done(load_id(sha256, entry)):
+    def _land(self, name: str, archived: Path, receipt: dict[str, Any]) -> list[FileOutcome]:
+        """Land archived bytes, sheet by sheet, unless these very loads are there already."""
+        before = self._entries(receipt)
+        entries, others = before, receipt.get("other_sheets", [])
+        if not before or not all(self._done(receipt, *item) for item in before.items()):
             names = [Path(seen["name"]).name for seen in receipt["names"]]
-            entry = recognised(archived, names, self.mappings, self.scratch)
-            self._settle_known_at(entry, receipt)
-        receipt["entry"] = entry.label
-        identity = load_id(sha256, entry)
-        if done := self._done(identity):
-            outcome, manifest = "already_landed", json.loads(done.read_text(encoding="utf-8"))
-        else:
-            outcome = "relanded" if before else "landed"
-            manifest = self._write_load(identity, archived, entry, receipt)
+            size = receipt["bytes"]
+            labels, others = READER.call(
+                recognised, archived, names, self.mappings.entries, self.scratch, size=size
+            )
+            entries = {sheet or "": self.mappings.entries[label] for sheet, label in labels.items()}
+            self._settle_known_at(list(entries.values()), receipt)
+        relands = bool(receipt["entries"])
+        loads = []
+        for sheet, entry in entries.items():
+            done = self._done(receipt, sheet, entry)
+            manifest = done or self._write_load(archived, sheet, entry, receipt)
+            outcome = "already_landed" if done else "relanded" if relands else "landed"
+            loads.append((sheet, outcome, manifest))
+        receipt["entries"] = {sheet: entry.label for sheet, entry in entries.items()}
+        receipt["other_sheets"] = others
         self._keep(receipt)
+        return [
+            self._outcome(f"{name} [{sheet}]" if len(loads) > 1 else name, outcome, receipt, m)
+            for sheet, outcome, m in loads
+        ]
+
+    def _outcome(
+        self, name: str, outcome: str, receipt: dict[str, Any], manifest: dict[str, Any]
+    ) -> FileOutcome:
         first = receipt["first_name"]
         message = f"{name}: already landed as {first}" if outcome == "already_landed" else ""
         return FileOutcome(
             name,
             outcome,
-            sha256,
-            identity,
-            entry.label,
+            receipt["sha256"],
+            manifest["load_id"],
+            manifest["entry"],
             receipt["known_at"],
             manifest["records"],
             manifest["accepted"],
             manifest["quarantined"],
             manifest["rules"],
             message=message,
+            notes=manifest["notes"],
+            unused=manifest["unmapped_headers"] + [f"[{s}]" for s in receipt["other_sheets"]],
         )
 
-    def _done(self, identity: str) -> Path | None:
-        """The manifest of a load that is there already."""
-        paths = (folder / identity / "manifest.json" for folder in (self._landed, self.home.landed))
-        return next((path for path in paths if path.exists()), None)
+    def _entries(self, receipt: dict[str, Any]) -> dict[str, Entry]:
+        """The mappings that recognised a file's sheets before, as far as they are still there."""
+        labels: dict[str, str] = receipt["entries"]
+        known = self.mappings.entries
+        return {sheet: known[label] for sheet, label in labels.items() if label in known}
 
-    def _settle_known_at(self, entry: Entry, receipt: dict[str, Any]) -> None:
+    def _done(self, receipt: dict[str, Any], sheet: str, entry: Entry) -> dict[str, Any] | None:
+        """The manifest of a load that is there already."""
+        identity = load_id(receipt["sha256"], sheet, entry)
+        for folder in (self._landed, self.home.landed):
+            path = folder / identity / "manifest.json"
+            if path.exists():
+                return dict(json.loads(path.read_text(encoding="utf-8")))
+        return None
+
+    def _write_load(
+        self, archived: Path, sheet: str, entry: Entry, receipt: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Have the load written, and make it visible by one rename. Returns its manifest."""
+        identity = load_id(receipt["sha256"], sheet, entry)
+        temporary = self._landed / f".tmp-{identity}"
+        shutil.rmtree(temporary, ignore_errors=True)
+        job = Job(
+            archived,
+            sheet or None,
+            entry,
+            datetime.fromisoformat(receipt["known_at"]),
+            self.key,
+            identity,
+            receipt["sha256"],
+            temporary,
+            self.scratch,
+        )
+        manifest = READER.call(write_load, job, size=archived.stat().st_size)
+        temporary.replace(self._landed / identity)
+        fsync_folder(self._landed)
+        return manifest
+
+    def _settle_known_at(self, entries: list[Entry], receipt: dict[str, Any]) -> None:
         """Fix when the bytes were known, once it is declared; until then their arrival counts."""
         if receipt["known_at"] and receipt["is_known_at_declared"]:
             return
-        declared = self._declared_known_at(entry, receipt)
+        found = (self._declared_known_at(entry, receipt) for entry in entries)
+        declared = next(filter(None, found), None)
         known_at = declared or datetime.fromisoformat(receipt["arrived_at"])
         receipt["known_at"] = f"{known_at:%Y-%m-%d %H:%M:%S}"
         receipt["is_known_at_declared"] = declared is not None
@@ -250,26 +332,25 @@ class Landing:
         """Archived files that left the inbox but whose mapping or declaration has changed."""
         outcomes = []
         for path in sorted(self.home.archive.glob("*.json")):
-            receipt = json.loads(path.read_text(encoding="utf-8"))
-            if receipt["sha256"] in seen or receipt["entry"] is None:
+            receipt = _read_receipt(path)
+            if receipt["sha256"] in seen or not receipt["entries"]:
                 continue
             name = _printable(receipt["first_name"])
             try:
-                outcome = self._land(name, path.with_suffix(""), receipt)
+                found = self._land(name, path.with_suffix(""), receipt)
             except FileRejected as error:
                 message = f"{name} (archived): {error}"
-                outcome = FileOutcome(name, "rejected", rule=error.rule, message=message)
-            if outcome.outcome != "already_landed":
-                outcomes.append(outcome)
+                found = [FileOutcome(name, "rejected", rule=error.rule, message=message)]
+            outcomes += [outcome for outcome in found if outcome.outcome != "already_landed"]
         return outcomes
 
     def _in_force(self, outcomes: list[FileOutcome]) -> list[str]:
         """The loads the marts are built from: one per archived file, as its mapping now says."""
         loads = {outcome.load_id for outcome in outcomes if outcome.load_id}
         for path in self.home.archive.glob("*.json"):
-            receipt = json.loads(path.read_text(encoding="utf-8"))
-            if entry := self.mappings.entries.get(receipt["entry"] or ""):
-                identity = load_id(receipt["sha256"], entry)
+            receipt = _read_receipt(path)
+            for sheet, entry in self._entries(receipt).items():
+                identity = load_id(receipt["sha256"], sheet, entry)
                 if (self._landed / identity).exists():
                     loads.add(identity)
         loads |= {self._declared_stages(system) for system in self.mappings.stages}
@@ -283,19 +364,18 @@ class Landing:
         text = "".join(json.dumps(dict(row), sort_keys=True, default=str) + "\n" for row in stages)
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         entry = Entry(system, "stages", _own_columns("stages"), self.company)
-        identity = load_id(sha256, entry)
-        if not (self._landed / identity / "manifest.json").exists():
+        receipt = {"sha256": sha256, "known_at": "1970-01-01 00:00:00"}
+        if not self._done(receipt, "", entry):
             written = self.scratch / sha256
             written.write_text(text, encoding="utf-8")
-            receipt = {"sha256": sha256, "known_at": "1970-01-01 00:00:00"}
             try:
-                manifest = self._write_load(identity, written, entry, receipt)
+                manifest = self._write_load(written, "", entry, receipt)
             except FileRejected as error:
                 raise UserError(f"mapping of {system}: stages: {error}") from error
             if manifest["quarantined"]:
                 faults = ", ".join(manifest["rules"])
                 raise UserError(f"mapping of {system}: stages: {faults}; correct the stage list")
-        return identity
+        return load_id(sha256, "", entry)
 
     def _declared_known_at(self, entry: Entry, receipt: dict[str, Any]) -> datetime | None:
         """When the export knew what it says: by mapping, file name or sidecar."""
@@ -304,90 +384,18 @@ class Landing:
             return self.company.end_of(known_at.constant)
         if known_at.file_name:
             for seen in receipt["names"]:
-                if match := re.search(known_at.file_name, Path(seen["name"]).name):
-                    return self.company.end_of(_day(match.group(1), seen["name"]))
+                # The file's own name first, then the archive or folder it came in.
+                for part in reversed(Path(seen["name"]).parts):
+                    if match := re.search(known_at.file_name, part):
+                        return self.company.end_of(_day(match.group(1), seen["name"]))
         if receipt.get("sidecar"):
             return self.company.end_of(_day(receipt["sidecar"], receipt["first_name"] + SIDECAR))
         return None
 
-    # --- writing a load --------------------------------------------------------------------------
 
-    def _write_load(
-        self, identity: str, archived: Path, entry: Entry, receipt: dict[str, Any]
-    ) -> dict[str, Any]:
-        """Type the file and make the load visible by one rename. Returns its manifest."""
-        known_at = datetime.fromisoformat(receipt["known_at"])
-        with duckdb.connect() as connection:
-            connection.execute("set timezone = 'UTC'")
-            connection.execute(f"set temp_directory = {literal(str(self.scratch / 'spill'))}")
-            file_format = readers.format_of(archived)
-            sheet = readers.read(
-                archived, file_format, entry.mapping.dialect, connection, self.scratch
-            )
-            if not sheet.n_records:
-                raise FileRejected("no_records", "has headers but no records; export it again")
-            context = Context(entry, sheet, known_at, self.key, connection)
-            typed = [cast_table(context, name, m) for name, m in entry.mapping.tables.items()]
-            return self._store(identity, entry, receipt, sheet, typed, connection)
-
-    def _store(
-        self,
-        identity: str,
-        entry: Entry,
-        receipt: dict[str, Any],
-        sheet: Sheet,
-        typed: list[TypedTable],
-        connection: duckdb.DuckDBPyConnection,
-    ) -> dict[str, Any]:
-        rules, quarantined = _quarantine(connection, sheet, typed)
-        _check_share(sheet, rules, quarantined)
-        temporary = self._landed / f".tmp-{identity}"
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True, mode=0o700)
-        for table in typed:
-            connection.execute(
-                f"""
-                copy (
-                    select {", ".join(c.name for c in TABLES[table.name].columns)},
-                        {literal(identity)} as load_id, record_number, known_at,
-                        {str(entry.mapping.complete).lower()} as is_complete
-                    from typed_{table.name}
-                    where record_number not in (select record_number from rejects)
-                    order by all
-                ) to {literal(str(temporary / f"{table.name}.parquet"))} (format parquet)
-                """
-            )
-        connection.execute(
-            f"copy (select * from rejects order by all) to "
-            f"{literal(str(temporary / 'rejects.parquet'))} (format parquet)"
-        )
-        manifest = {
-            "load_id": identity,
-            "sha256": receipt["sha256"],
-            "entry": entry.label,
-            "mapping_hash": entry.hash,
-            "known_at": receipt["known_at"],
-            "records": sheet.n_records,
-            "accepted": sheet.n_records - quarantined,
-            "quarantined": quarantined,
-            "rules": rules,
-            "tables": {table.name: _table_facts(connection, table) for table in typed},
-            "unmapped_headers": _unmapped(entry, sheet),
-            "control_totals": _control_totals(connection, typed),
-        }
-        write_json(temporary / "manifest.json", manifest)
-        for path in temporary.iterdir():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        fsync_folder(temporary)
-        temporary.replace(self._landed / identity)
-        fsync_folder(self._landed)
-        return manifest
-
-
-def load_id(sha256: str, entry: Entry) -> str:
-    """A load is these bytes, read by this mapping, into this declaration."""
-    return hashlib.sha256(f"{sha256}|{entry.hash}".encode()).hexdigest()[:16]
+def load_id(sha256: str, sheet: str, entry: Entry) -> str:
+    """A load is these bytes (of one sheet), read by this mapping, into this declaration."""
+    return hashlib.sha256(f"{sha256}|{sheet}|{entry.hash}".encode()).hexdigest()[:16]
 
 
 def inbox_files(home: Home) -> Iterator[Path]:
@@ -396,7 +404,8 @@ def inbox_files(home: Home) -> Iterator[Path]:
         parts = path.relative_to(home.inbox).parts
         if any(part.startswith((".", "~$")) for part in parts):
             continue
-        if path.is_dir() and not path.is_symlink():
+        # A folder that is called like a file would be passed over without a word.
+        if path.is_dir() and not path.is_symlink() and path.suffix.lower() not in DATA_SUFFIXES:
             continue
         if path.suffix.lower() not in (*UNFINISHED, SIDECAR) and path.name.lower() not in LITTER:
             yield path
@@ -438,6 +447,14 @@ def _own_columns(name: str) -> FileMapping:
     )
 
 
+def _read_receipt(path: Path) -> dict[str, Any]:
+    receipt: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if "entries" not in receipt:  # written before workbooks could have several sheets
+        label = receipt.pop("entry")
+        receipt["entries"] = {"": label} if label else {}
+    return receipt
+
+
 def _printable(name: str) -> str:
     """A file name that cannot write lines or colours of its own into a terminal."""
     return "".join(c if c.isprintable() else "?" for c in name)
@@ -463,76 +480,3 @@ def _day(text: str, name: str) -> date:
         raise FileRejected(
             "known_at_unreadable", f"{name}: the date it was known must read like 2026-03-31"
         ) from error
-
-
-def _quarantine(
-    connection: duckdb.DuckDBPyConnection, sheet: Sheet, typed: list[TypedTable]
-) -> tuple[dict[str, int], int]:
-    """Table `rejects` (record_number, table_name, rule); counts per rule and of records."""
-    connection.execute(
-        "create or replace table rejects (record_number bigint, table_name varchar, rule varchar)"
-    )
-    if sheet.defects:
-        connection.executemany("insert into rejects values (?, 'file', ?)", sheet.defects)
-    for table in typed:
-        connection.execute(
-            f"insert into rejects select distinct record_number, {literal(table.name)}, "
-            f"unnest(reasons) from typed_{table.name}"
-        )
-    rows = connection.execute(
-        "select rule, count(distinct record_number) from rejects group by rule order by rule"
-    ).fetchall()
-    total = connection.execute("select count(distinct record_number) from rejects").fetchone()
-    return dict(rows), int(total[0]) if total else 0
-
-
-def _check_share(sheet: Sheet, rules: dict[str, int], quarantined: int) -> None:
-    mojibake = sum(n for rule, n in rules.items() if rule.endswith(": mojibake"))
-    if mojibake > max(1, MAX_MOJIBAKE_SHARE * sheet.n_records):
-        raise FileRejected(
-            "mojibake", "has letters broken by an earlier conversion (Ã¶ for ö); export as UTF-8"
-        )
-    too_many = sheet.n_records >= MIN_RECORDS_FOR_SHARE and (
-        quarantined > MAX_QUARANTINED_SHARE * sheet.n_records
-    )
-    if too_many or quarantined == sheet.n_records:
-        rule, n = max(rules.items(), key=lambda item: item[1])
-        raise FileRejected(
-            "too_many_bad_records",
-            f"{quarantined} of {sheet.n_records} records cannot be read, most for {rule} ({n}); "
-            "check the export and the mapping's dialect",
-        )
-
-
-def _table_facts(connection: duckdb.DuckDBPyConnection, table: TypedTable) -> dict[str, Any]:
-    row = connection.execute(
-        f"select count(*) from typed_{table.name} "
-        "where record_number not in (select record_number from rejects)"
-    ).fetchone()
-    facts = asdict(table) | {"rows": int(row[0]) if row else 0}
-    facts.pop("name")
-    return facts
-
-
-def _unmapped(entry: Entry, sheet: Sheet) -> list[str]:
-    used: set[str] = set()
-    for table in entry.mapping.tables.values():
-        for cell in table.columns.values():
-            used |= {*cell.headers, *cell.first_filled, *cell.join}
-        if table.unpivot:
-            used |= {h for h in sheet.headers if re.fullmatch(table.unpivot, h)}
-    return [h for h in sheet.headers if h and h not in used]
-
-
-def _control_totals(
-    connection: duckdb.DuckDBPyConnection, typed: list[TypedTable]
-) -> dict[str, str]:
-    """Accepted money per currency, to be found again in the marts."""
-    if "deals" not in {table.name for table in typed}:
-        return {}
-    rows = connection.execute(
-        "select coalesce(currency, 'unknown'), sum(amount) from typed_deals "
-        "where amount is not null and record_number not in (select record_number from rejects) "
-        "group by all order by all"
-    ).fetchall()
-    return {currency: str(total) for currency, total in rows}

@@ -30,7 +30,8 @@ class Dialect(Strict):
     """How text is written in a file. Nothing is guessed from the content.
 
     `dates` are strptime formats, or `iso` (any ISO 8601 form), or `excel_serial`. `zone` is
-    `company`, `UTC` or an IANA name, for times without an offset.
+    `company`, `UTC` or an IANA name, for times without an offset. `skip_lines` are lines above the
+    headers; `open_end` says that whole files of this kind end without a line end.
     """
 
     _as_tuple = field_validator("dates", "nulls", mode="before")(lambda v: _listed(v))
@@ -43,6 +44,8 @@ class Dialect(Strict):
     zone: str = "company"
     nulls: tuple[str, ...] = ()
     sheet: str | None = None
+    skip_lines: int = Field(0, ge=0, le=100)
+    open_end: bool = False
 
     @field_validator("dates")
     @classmethod
@@ -65,16 +68,28 @@ class Dialect(Strict):
         return self
 
 
+class Choice(Strict):
+    """Which header a cell is read under, by what another cell of the row says, whatever its case.
+
+    `by` lists headers, the first filled of which decides; `cells` says which header then.
+    """
+
+    by: tuple[str, ...]
+    cells: Mapping[str, str]
+
+
 class Cell(Strict):
     """Where one column's value comes from; written as a plain header for the common case.
 
     One of: `from` (the first of these headers that the file has), `first_filled` (the first of
     these cells that is filled), `join` (several cells put together with a space), `constant`,
-    `captured` (a named group of the unpivoted header),
-    `unpivoted` (the unpivoted cell itself). `default` fills an empty cell; `company_currency` as a
-    default takes it from the company file. `values` maps text to text, whatever its case, `*`
-    being any other; null means unknown. `first_of` keeps the first of a list with that separator;
-    `matching` keeps only what the pattern is found in.
+    `choose` (by what another cell says), `captured` (a named group of the unpivoted header),
+    `unpivoted` (the unpivoted cell itself or, of a list of JSON objects, this key).
+
+    `default` fills an empty cell; `company_currency` as a default takes it from the company file.
+    `values` maps text to text, whatever its case, `*` being any other; null means unknown.
+    `first_of` keeps the first of a list with that separator; `matching` keeps only what the pattern
+    is found in; `hashed` turns an id that would name a person into its keyed hash.
     """
 
     headers: tuple[str, ...] = Field((), alias="from")
@@ -82,7 +97,9 @@ class Cell(Strict):
     join: tuple[str, ...] = ()
     constant: str | None = None
     captured: str | None = None
-    unpivoted: bool = False
+    unpivoted: bool | str = False
+    choose: Choice | None = None
+    hashed: bool = False
     default: str | None = None
     values: Mapping[str, str | None] = {}
     first_of: str | None = None
@@ -108,12 +125,20 @@ class Cell(Strict):
             self.constant is not None,
             self.captured,
             self.unpivoted,
+            self.choose,
         ]
         if sum(map(bool, origins)) != 1:
             raise ValueError(
-                "needs exactly one of from, first_filled, join, constant, captured, unpivoted"
+                "needs exactly one of from, first_filled, join, constant, captured, unpivoted, "
+                "choose"
             )
         return self
+
+    @property
+    def all_headers(self) -> tuple[str, ...]:
+        """Every header of the file that the cell may be read under."""
+        chosen = tuple(self.choose.cells.values()) if self.choose else ()
+        return (*self.headers, *self.first_filled, *self.join, *chosen)
 
     @field_validator("matching")
     @classmethod
@@ -128,7 +153,7 @@ class TableMapping(Strict):
 
     `unpivot` is a regular expression for headers: each matching column of each row makes a row of
     its own if its cell is filled; with `each_of`, a row for each part of the cell, which is a list
-    with that separator.
+    with that separator, or, for `[]`, a list in JSON.
     """
 
     columns: Mapping[str, Cell]

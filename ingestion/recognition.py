@@ -6,12 +6,15 @@ Does not belong here: what then happens to the file (`landing`).
 
 import difflib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ingestion import readers
 from ingestion.errors import FileRejected
-from ingestion.mappings import Dialect, Entry, Format, Mappings
+from ingestion.mappings import Dialect, Entry, Format
+
+PROPOSE = "`mellantid map` proposes a mapping for it"
 
 
 class Partial(NamedTuple):
@@ -24,23 +27,67 @@ class Partial(NamedTuple):
     headers: list[str]
 
 
-def recognised(path: Path, names: list[str], mappings: Mappings, scratch: Path) -> Entry:
-    """The file mapping for these bytes: all its headers there, best if one of `names` fits too.
+class Recognised(NamedTuple):
+    """Per sheet the label of its file mapping, and the sheets that no mapping knows.
 
+    A file that is no workbook has one sheet, None.
+    """
+
+    labels: dict[str | None, str]
+    others: list[str]
+
+
+def recognised(
+    path: Path, names: list[str], entries: Mapping[str, Entry], scratch: Path
+) -> Recognised:
+    """The file mappings for these bytes: all headers there, best if one of `names` fits too.
+
+    A workbook needs one sheet that is recognised; one that nearly is rejects the file.
     Raises FileRejected naming what is missing from the mapping that comes nearest.
     """
     file_format = readers.format_of(path)
+    if file_format == "xlsx" and not readers.is_workbook(path):
+        raise FileRejected("nested_archive", "is an archive within an archive; unpack it once")
     names = [*names, *(name.removesuffix(".gz") for name in names)]
-    found: dict[Dialect, list[str] | FileRejected] = {}
+    labels: dict[str | None, str] = {}
+    unknown: dict[str | None, FileRejected] = {}
+    sheets = readers.sheets_of(path, file_format)
+    for sheet in sheets:
+        try:
+            labels[sheet] = _recognised(path, sheet, file_format, names, entries, scratch).label
+        except FileRejected as error:
+            unknown[sheet] = error
+    nearly = [error for error in unknown.values() if error.rule != "unrecognised"]
+    if not labels or nearly:
+        raise (nearly or list(unknown.values()) or [_no_sheet()])[0]
+    return Recognised(labels, [str(sheet) for sheet in unknown])
+
+
+def _no_sheet() -> FileRejected:
+    return FileRejected("empty_file", "has no sheet with cells in it; export it again")
+
+
+def _recognised(
+    path: Path,
+    sheet: str | None,
+    file_format: Format,
+    names: list[str],
+    entries: Mapping[str, Entry],
+    scratch: Path,
+) -> Entry:
+    found: dict[tuple[object, ...], list[str] | FileRejected] = {}
     complete: list[tuple[bool, int, Entry]] = []
     partial: list[Partial] = []
-    for entry in mappings.entries.values():
+    for entry in entries.values():
         mapping = entry.mapping
         if file_format not in mapping.formats:
             continue
-        if mapping.dialect not in found:
-            found[mapping.dialect] = _headers(path, file_format, mapping.dialect, scratch)
-        headers = found[mapping.dialect]
+        dialect = mapping.dialect
+        # Headers read the same in dialects that differ only in how cells are written.
+        form = (dialect.encoding, dialect.separator, dialect.sheet, dialect.skip_lines)
+        if form not in found:
+            found[form] = _headers(path, file_format, dialect, sheet, scratch)
+        headers = found[form]
         if isinstance(headers, FileRejected):
             continue
         named = any(entry.matches_name(name) for name in names)
@@ -64,10 +111,10 @@ def recognised(path: Path, names: list[str], mappings: Mappings, scratch: Path) 
 
 
 def _headers(
-    path: Path, file_format: Format, dialect: Dialect, scratch: Path
+    path: Path, file_format: Format, dialect: Dialect, sheet: str | None, scratch: Path
 ) -> list[str] | FileRejected:
     try:
-        return readers.headers_of(path, file_format, dialect, scratch)
+        return readers.headers_of(path, file_format, dialect, sheet, scratch)
     except FileRejected as error:
         return error
 
@@ -90,15 +137,14 @@ def _unrecognised(
     if unreadable:
         return unreadable[0]
     if nearest is None:
-        return FileRejected("unrecognised", f"is {file_format}, which no mapping takes; add one")
+        return FileRejected("unrecognised", f"is {file_format}, which no mapping takes; {PROPOSE}")
     if file_format == "csv" and len(nearest.headers) <= 1:
         return FileRejected(
             "unrecognised",
-            "reads as a single column: take away a title above the headers, or set "
-            "dialect.separator and encoding in a mapping for it",
+            f"reads as a single column in every mapping's dialect; {PROPOSE}",
         )
     return FileRejected(
         "unrecognised",
-        "has headers that no mapping knows in its first row (of its first sheet); add a mapping, "
-        "or take it out of the inbox",
+        f"has headers that no mapping knows in its first row; {PROPOSE}, or take it out of the "
+        "inbox",
     )

@@ -243,13 +243,15 @@ files:
           stage_id: {from: [Phase], values: {Neu: New}}
           pipeline_id: {constant: p}
           amount: Worth
+          currency: {constant: EUR}
 """
     )
     (home.inbox / "x.txt").write_text("Ref|Phase|Worth\n7|Neu|1,5\n")
     report = Landing(home).run()
     assert (report.files[0].entry, report.files[0].accepted) == ("acme/deals", 1)
     facts = [m for m in manifests(home, report.loads) if m["entry"] == "acme/deals"]
-    assert facts[0]["control_totals"] == {"unknown": "1.50"}
+    money = {"in": "1.50", "accepted": "1.50", "quarantined": "0.00"}
+    assert facts[0]["money"]["deals"] == {kind: {"EUR": sum_} for kind, sum_ in money.items()}
 
 
 def test_a_missing_required_column_names_file_mapping_and_nearest_header(home: Home) -> None:

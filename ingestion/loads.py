@@ -1,0 +1,202 @@
+"""One load: a file, or one sheet of it, read by one mapping into a folder of typed Parquet.
+
+Belongs here: reading, typing, quarantine, the manifest; what runs in the bounded process.
+Does not belong here: receipts, identity, making a load visible (`landing`).
+"""
+
+import os
+import re
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ingestion import readers
+from ingestion.casting import ORDER_NOT_DECLARED, Context, TypedTable, cast_table
+from ingestion.errors import FileRejected
+from ingestion.home import fsync_folder, write_json
+from ingestion.mappings import Entry
+from ingestion.readers import Sheet, literal
+from ingestion.tables import TABLES
+
+# A file with more broken records than this is read with the wrong dialect or cut in the middle;
+# what is left of it would look like a fall in sales. Small files are judged by hand.
+MAX_QUARANTINED_SHARE, MIN_RECORDS_FOR_SHARE = 0.2, 20
+MAX_MOJIBAKE_SHARE = 0.01
+
+# What DuckDB may hold in memory; beyond it spills to disk, so that memory is flat in file size.
+DUCKDB_MEMORY = "200MB"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to read, by which mapping, and into which folder; all that the process is told."""
+
+    archived: Path
+    sheet: str | None
+    entry: Entry
+    known_at: datetime
+    key: bytes
+    identity: str
+    sha256: str
+    folder: Path
+    scratch: Path
+
+
+def write_load(job: Job) -> dict[str, Any]:
+    """Write the load's tables, rejects and manifest into its folder; return the manifest.
+
+    Raises FileRejected for a file that cannot be trusted as a whole.
+    """
+    with duckdb.connect() as connection:
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(f"set memory_limit = '{DUCKDB_MEMORY}'")
+        connection.execute(f"set temp_directory = {literal(str(job.scratch / 'spill'))}")
+        connection.execute("set autoinstall_known_extensions = false")
+        return _write(job, connection)
+
+
+def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+    mapping = job.entry.mapping
+    file_format = readers.format_of(job.archived)
+    sheet = readers.read(
+        job.archived, file_format, mapping.dialect, job.sheet, connection, job.scratch
+    )
+    if not sheet.n_records:
+        raise FileRejected("no_records", "has headers but no records; export it again")
+    context = Context(job.entry, sheet, job.known_at, job.key, connection)
+    typed = [cast_table(context, name, m) for name, m in mapping.tables.items()]
+    rules, quarantined = _quarantine(connection, sheet, typed)
+    _check_share(sheet, rules, quarantined)
+    job.folder.mkdir(parents=True, mode=0o700)
+    for table in typed:
+        _copy(
+            connection,
+            f"""
+            select {", ".join(c.name for c in TABLES[table.name].columns)},
+                {literal(job.identity)} as load_id, record_number, known_at,
+                {str(mapping.complete).lower()} as is_complete
+            from typed_{table.name}
+            where record_number not in (select record_number from rejects)
+            """,
+            job.folder / f"{table.name}.parquet",
+        )
+    _copy(connection, "select * from rejects order by all", job.folder / "rejects.parquet")
+    manifest = {
+        "load_id": job.identity,
+        "sha256": job.sha256,
+        "sheet": job.sheet,
+        "entry": job.entry.label,
+        "mapping_hash": job.entry.hash,
+        "known_at": f"{job.known_at:%Y-%m-%d %H:%M:%S}",
+        "records": sheet.n_records,
+        "accepted": sheet.n_records - quarantined,
+        "quarantined": quarantined,
+        "rules": rules,
+        "notes": {note: n for note, n in sheet.notes.items() if n},
+        "tables": {table.name: _table_facts(connection, table) for table in typed},
+        "unmapped_headers": _unmapped(job.entry, sheet),
+        "money": _money(connection, typed),
+    }
+    write_json(job.folder / "manifest.json", manifest)
+    for path in job.folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    fsync_folder(job.folder)
+    return manifest
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    connection.execute(f"copy ({query}) to {literal(str(path))} (format parquet)")
+
+
+def _quarantine(
+    connection: duckdb.DuckDBPyConnection, sheet: Sheet, typed: list[TypedTable]
+) -> tuple[dict[str, int], int]:
+    """Table `rejects` (record_number, table_name, rule); counts per rule and of records."""
+    connection.execute(
+        "create or replace table rejects (record_number bigint, table_name varchar, rule varchar)"
+    )
+    if sheet.defects:
+        connection.executemany("insert into rejects values (?, 'file', ?)", sheet.defects)
+    for table in typed:
+        connection.execute(
+            f"insert into rejects select distinct record_number, {literal(table.name)}, "
+            f"unnest(reasons) from typed_{table.name}"
+        )
+    rows = connection.execute(
+        "select rule, count(distinct record_number) from rejects group by rule order by rule"
+    ).fetchall()
+    total = connection.execute("select count(distinct record_number) from rejects").fetchone()
+    return dict(rows), int(total[0]) if total else 0
+
+
+def _check_share(sheet: Sheet, rules: dict[str, int], quarantined: int) -> None:
+    mojibake = sum(n for rule, n in rules.items() if rule.endswith(": mojibake"))
+    if mojibake > max(1, MAX_MOJIBAKE_SHARE * sheet.n_records):
+        raise FileRejected(
+            "mojibake", "has letters broken by an earlier conversion (Ã¶ for ö); export as UTF-8"
+        )
+    for rule, n in rules.items():
+        if rule.endswith(ORDER_NOT_DECLARED):
+            raise FileRejected(
+                ORDER_NOT_DECLARED,
+                f"has dates like 03/04/2026 in {rule.partition(':')[0]!r} ({n} records) and no "
+                "word on which comes first; set dialect.dates in its mapping, as in ['%d/%m/%Y']",
+            )
+    too_many = sheet.n_records >= MIN_RECORDS_FOR_SHARE and (
+        quarantined > MAX_QUARANTINED_SHARE * sheet.n_records
+    )
+    if too_many or quarantined == sheet.n_records:
+        rule, n = max(rules.items(), key=lambda item: item[1])
+        raise FileRejected(
+            "too_many_bad_records",
+            f"{quarantined} of {sheet.n_records} records cannot be read, most for {rule} ({n}); "
+            "check the export and the mapping's dialect",
+        )
+
+
+def _table_facts(connection: duckdb.DuckDBPyConnection, table: TypedTable) -> dict[str, Any]:
+    row = connection.execute(
+        f"select count(*) from typed_{table.name} "
+        "where record_number not in (select record_number from rejects)"
+    ).fetchone()
+    facts = asdict(table) | {"rows": int(row[0]) if row else 0}
+    facts.pop("name")
+    return facts
+
+
+def _unmapped(entry: Entry, sheet: Sheet) -> list[str]:
+    used: set[str] = set()
+    for table in entry.mapping.tables.values():
+        for cell in table.columns.values():
+            used |= set(cell.all_headers) | set(cell.choose.by if cell.choose else ())
+        if table.unpivot:
+            used |= {h for h in sheet.headers if re.fullmatch(table.unpivot, h)}
+    return [h for h in sheet.headers if h and h not in used]
+
+
+def _money(
+    connection: duckdb.DuckDBPyConnection, typed: list[TypedTable]
+) -> dict[str, dict[str, dict[str, str]]]:
+    """Per table with money: what came in, what was accepted and quarantined, by currency.
+
+    Amounts that are no numbers are in none of them; their records are counted as quarantined.
+    """
+    found = {}
+    for table in typed:
+        if {"amount", "currency"} <= set(TABLES[table.name].by_name):
+            is_out = "record_number in (select record_number from rejects)"
+            rows = connection.execute(
+                f"select coalesce(currency, 'unknown'), sum(amount), "
+                f"coalesce(sum(amount) filter (not {is_out}), 0), "
+                f"coalesce(sum(amount) filter ({is_out}), 0) "
+                f"from typed_{table.name} where amount is not null group by all order by all"
+            ).fetchall()
+            found[table.name] = {
+                kind: {row[0]: str(row[i]) for row in rows}
+                for i, kind in enumerate(("in", "accepted", "quarantined"), start=1)
+            }
+    return found
