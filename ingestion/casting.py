@@ -23,7 +23,7 @@ import phonenumbers
 import pyarrow as pa
 
 from ingestion.errors import FileRejected
-from ingestion.mappings import Cell, Dialect, Entry, TableMapping
+from ingestion.mappings import Cell, Dialect, Entry, TableMapping, place_of
 from ingestion.readers import Sheet, identifier, literal
 from ingestion.tables import DEAL_IDS, TABLES, Column, Kind, Table
 
@@ -160,7 +160,7 @@ def _absent(context: Context, table: Table, mapping: TableMapping) -> list[str]:
     absent = []
     for column, cell in mapping.columns.items():
         wanted = cell.all_headers
-        if wanted and not set(wanted) & set(headers):
+        if wanted and all(place_of(header, headers) is None for header in wanted):
             if table.by_name[column].required:
                 raise FileRejected(
                     "required_column_missing", f"has no column {wanted[0]!r}; export it too"
@@ -307,7 +307,6 @@ def _rows(mapping: TableMapping, part: Part) -> str:
 
 def _column(context: Context, cell: Cell, part: Part) -> str:
     """SQL for the cell as it stands in `source`; null where the file has no such header."""
-    headers = context.sheet.headers
     if cell.constant is not None:
         return f"cast({literal(cell.constant)} as varchar)"
     if cell.captured:
@@ -317,7 +316,7 @@ def _column(context: Context, cell: Cell, part: Part) -> str:
     if cell.unpivoted:
         return part.column or "null"
     if cell.join:
-        parts = ", ".join(f"c{headers.index(h)}" for h in cell.join if h in headers)
+        parts = ", ".join(_places(context, cell.join))
         return f"concat_ws(' ', {parts})" if parts else "cast(null as varchar)"
     if cell.first_filled:
         return _first_filled(context, cell.first_filled)
@@ -328,13 +327,17 @@ def _column(context: Context, cell: Cell, part: Part) -> str:
             for value, header in cell.choose.cells.items()
         )
         return f"case {by} {cases} end"
-    found = _header(context, cell, part)
-    return "cast(null as varchar)" if found is None else f"c{headers.index(found)}"
+    return next(iter(_places(context, cell.headers)), "cast(null as varchar)")
+
+
+def _places(context: Context, wanted: Sequence[str]) -> list[str]:
+    """The columns of `source` for those of these headers that the file has."""
+    found = (place_of(header, context.sheet.headers) for header in wanted)
+    return [f"c{i}" for i in found if i is not None]
 
 
 def _first_filled(context: Context, wanted: Sequence[str]) -> str:
-    headers = context.sheet.headers
-    filled = [f"nullif(trim(c{headers.index(h)}), '')" for h in wanted if h in headers]
+    filled = [f"nullif(trim({column}), '')" for column in _places(context, wanted)]
     return f"coalesce({', '.join([*filled, 'cast(null as varchar)'])})"
 
 
@@ -342,7 +345,8 @@ def _header(context: Context, cell: Cell, part: Part) -> str | None:
     """The header a cell is read under; None where the file has none, or none is asked for."""
     if cell.unpivoted:
         return part.header
-    return next((h for h in cell.all_headers if h in context.sheet.headers), None)
+    places = (place_of(header, context.sheet.headers) for header in cell.all_headers)
+    return next((context.sheet.headers[i] for i in places if i is not None), None)
 
 
 def _trimmed(text: str, cell: Cell) -> str:
@@ -670,11 +674,21 @@ def normalised_email(text: str) -> str | None:
 
 
 def normalised_phone(text: str, country: str) -> str | None:
-    """The number in E.164, or None if it is none; `country` (ISO 3166) for national numbers."""
+    """The number in E.164, or None if it is none; `country` (ISO 3166) for national numbers.
+
+    Some systems write an international number without its plus.
+    """
+    candidates = [text, f"+{text}"] if text.isdigit() else [text]
+    parsed = [number for c in candidates if (number := _parsed_phone(c, country))]
+    number = next(filter(phonenumbers.is_valid_number, parsed), next(iter(parsed), None))
+    if number is None:
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _parsed_phone(text: str, country: str) -> phonenumbers.PhoneNumber | None:
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         return None
-    if not phonenumbers.is_possible_number(number):
-        return None
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return number if phonenumbers.is_possible_number(number) else None

@@ -175,7 +175,8 @@ def _unmapped(entry: Entry, sheet: Sheet) -> list[str]:
             used |= set(cell.all_headers) | set(cell.choose.by if cell.choose else ())
         if table.unpivot:
             used |= {h for h in sheet.headers if re.fullmatch(table.unpivot, h)}
-    return [h for h in sheet.headers if h and h not in used]
+    folded = {header.casefold() for header in used}
+    return [h for h in sheet.headers if h and h.casefold() not in folded]
 
 
 def _money(

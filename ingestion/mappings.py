@@ -346,14 +346,30 @@ def _is_pattern(wanted: str) -> bool:
 def _has(headers: list[str], wanted: str) -> bool:
     if _is_pattern(wanted):
         return any(re.fullmatch(wanted[1:-1], header) for header in headers)
-    return wanted in headers
+    return place_of(wanted, headers) is not None
+
+
+def place_of(wanted: str, headers: list[str]) -> int | None:
+    """Where a file has this header: written just so, else in other case (`Est. revenue`)."""
+    if wanted in headers:
+        return headers.index(wanted)
+    folded = wanted.casefold()
+    return next((i for i, header in enumerate(headers) if header.casefold() == folded), None)
+
+
+ORIGINS = {"from", "first_filled", "join", "constant", "captured", "unpivoted", "choose"}
 
 
 def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`: mappings merge key by key, anything else is replaced."""
+    """`above` over `below`: mappings merge key by key, anything else is replaced.
+
+    A cell written as its header alone keeps it where `above` adds, say, its values.
+    """
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)
+        if isinstance(old, str) and isinstance(value, dict) and not ORIGINS & set(value):
+            old = {"from": old}
         both = isinstance(old, dict) and isinstance(value, dict)
         merged[key] = laid_over(old, value) if both else value  # type: ignore[arg-type]
     return merged

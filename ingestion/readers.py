@@ -18,6 +18,7 @@ import posixpath
 import re
 import stat
 import threading
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
@@ -330,6 +331,13 @@ def encoding_of(start: bytes) -> str | None:
         if pairs and places.count(0) >= 0.9 * pairs:
             return encoding
     return None
+
+
+def encoding_marked(path: Path) -> str | None:
+    """The dialect's word for the encoding that a file's first bytes leave no doubt of, if any."""
+    with path.open("rb") as file:
+        found = encoding_of(file.read(512))
+    return found[:6].rstrip("-") if found else None
 
 
 def _from_headers(file: Any, dialect: Dialect) -> Any:
@@ -776,7 +784,9 @@ def identifier(name: str) -> str:
 
 
 def _header_row(cells: list[str]) -> list[str]:
-    headers = [" ".join(cell.replace("\ufeff", "").split()) for cell in cells]
+    """Headers without odd spaces, the `*` of required columns and curly quotation marks."""
+    plain = (cell.replace("\ufeff", "").replace("’", "'").rstrip("* \u00a0") for cell in cells)
+    headers = [unicodedata.normalize("NFC", " ".join(cell.split())) for cell in plain]
     while headers and not headers[-1]:
         headers.pop()
     return headers

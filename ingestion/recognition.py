@@ -76,7 +76,8 @@ def _recognised(
     scratch: Path,
 ) -> Entry:
     found: dict[tuple[object, ...], list[str] | FileRejected] = {}
-    complete: list[tuple[bool, int, Entry]] = []
+    complete: list[tuple[bool, int, bool, Entry]] = []
+    marked = readers.encoding_marked(path)
     partial: list[Partial] = []
     for entry in entries.values():
         mapping = entry.mapping
@@ -96,12 +97,13 @@ def _recognised(
             share = 1 - len(missing) / len(mapping.headers)
             partial.append(Partial(named, share, entry, missing[0], headers))
         else:
-            complete.append((named, len(mapping.headers), entry))
+            as_marked = marked is None or marked == dialect.encoding
+            complete.append((named, len(mapping.headers), as_marked, entry))
     if not complete:
         unreadable = [f for f in found.values() if isinstance(f, FileRejected)]
         raise _unrecognised(partial, unreadable, file_format)
-    best = max((named, n) for named, n, _ in complete)
-    winners = [entry for named, n, entry in complete if (named, n) == best]
+    best = max(fit[:3] for fit in complete)
+    winners = [fit[3] for fit in complete if fit[:3] == best]
     if len(winners) > 1:
         labels = " and ".join(entry.label for entry in winners)
         raise FileRejected(

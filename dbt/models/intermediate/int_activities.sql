@@ -1,6 +1,6 @@
 {#
     Activities as last known, and whether they are contact with a customer: a note or a task is not.
-    What was deleted or cancelled did not take place.
+    What was deleted, cancelled or only planned did not take place.
 #}
 with
 
@@ -39,4 +39,4 @@ cross join run
 where
     ranked.version_rank = 1
     and not coalesce(ranked.is_deleted, false)
-    and coalesce(ranked.outcome <> 'canceled', true)
+    and coalesce(ranked.outcome not in ('canceled', 'planned'), true)
