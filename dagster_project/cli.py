@@ -1,4 +1,4 @@
-"""The command line: run, reconstruct, ingest, status, rollback, simulate.
+"""The command line: run, reconstruct, ingest, map, status, rollback, simulate.
 
 Belongs here: arguments, messages, exit codes.
 Does not belong here: what a run does; `run` is the same Dagster job as the schedule's.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from ingestion.errors import UserError
+from ingestion.errors import FileRejected, UserError
 from ingestion.home import Company, Home
 from ingestion.landing import FileOutcome, Landing, inbox_files
 from ingestion.mappings import Mappings
@@ -205,13 +205,27 @@ def _say_files(files: list[FileOutcome], every: bool) -> None:
     for file in files:
         if file.outcome == "rejected":
             click.echo(f"  rejected  {file.message}")
+        elif file.outcome == "held":
+            click.echo(f"  held      {file.message}")
         elif file.outcome == "already_landed" and (every or not file.message.endswith(file.name)):
             click.echo(f"  known     {file.message}")
         elif every:
             detail = f"{file.accepted:,} of {file.records:,} records, known {file.known_at}"
             click.echo(f"  {file.outcome:<9} {file.name} by {file.entry}: {detail}")
-            for rule, n in file.rules.items():
-                click.echo(f"            quarantined {n:,}: {rule}")
+            _say_details(file)
+
+
+def _say_details(file: FileOutcome) -> None:
+    first: dict[str, int] = {}
+    for record, rule in file.first_rejects:
+        first.setdefault(rule, record)
+    for rule, n in file.rules.items():
+        where = f", first in record {first[rule]}" if rule in first else ""
+        click.echo(f"            quarantined {n:,}: {rule}{where}")
+    for note, n in file.notes.items():
+        click.echo(f"            {note.replace('_', ' ')}: {n:,}, read like the others")
+    if file.unused:
+        click.echo(f"            not asked for by the mapping: {', '.join(file.unused)}")
 
 
 OUTCOMES = {
@@ -219,6 +233,7 @@ OUTCOMES = {
     "relanded": "landed again under a changed mapping",
     "already_landed": "already landed",
     "rejected": "rejected",
+    "held": "held until whole",
 }
 
 
@@ -256,8 +271,42 @@ def ingest(home_path: str, dry_run: bool) -> None:
         if dry_run:
             click.echo("dry run: nothing was kept")
         _say_files(report.files, every=True)
+        for pipeline, stage, n in report.unknown_stages:
+            pipeline_named = f" of pipeline {pipeline}" if pipeline else ""
+            click.echo(
+                f"  unknown stage {stage}{pipeline_named} in {n:,} records: add it to `stages` in "
+                "mappings/, or to the column's value map"
+            )
         if report.having("rejected"):
             sys.exit(REFUSED)
+
+
+@main.command("map")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--write", is_flag=True, help="Save the proposal in the home's mappings/.")
+@click.option("--system", default="own", show_default=True, help="The mapping it goes into.")
+@click.pass_obj
+def map_file(home_path: str, file: Path, write: bool, system: str) -> None:
+    """Profile an unknown export and propose its mapping, with what only you can decide."""
+    with _errors():
+        from ingestion.proposing import as_text, proposed, saved
+
+        home = Home.at(home_path)
+        if write:
+            home.prepare()
+        try:
+            proposal = proposed(home, file)
+        except FileRejected as error:
+            raise UserError(f"{file.name}: {error}") from error
+        if proposal.recognised:
+            click.echo(f"# The mapping {proposal.recognised} takes this file already.")
+        click.echo(as_text(proposal, system, file.stem))
+        if write:
+            path = saved(home, proposal, system, file.stem)
+            click.echo(
+                f"# Written to {_shown(path)}. Answer the questions in it, put the file into the "
+                "inbox, and see what becomes of it: mellantid ingest --dry-run"
+            )
 
 
 @main.command()
@@ -302,12 +351,16 @@ def _say_quarantined(home: Home) -> None:
         names[receipt["sha256"]] = receipt["first_name"]
     for load in report["loads"]:
         manifest = json.loads((home.landed / load / "manifest.json").read_text(encoding="utf-8"))
+        first = {rule: record for record, rule in reversed(manifest["first_rejects"])}
         for rule, n in manifest["rules"].items():
             name = names.get(manifest["sha256"], manifest["entry"])
-            click.echo(f"quarantined  {name}: {rule}: {n:,} of {manifest['records']:,} records")
+            where = f", first in record {first[rule]}" if rule in first else ""
+            click.echo(
+                f"quarantined  {name}: {rule}: {n:,} of {manifest['records']:,} records{where}"
+            )
     for file in report["files"]:
-        if file["outcome"] == "rejected":
-            click.echo(f"rejected     {file['message']}")
+        if file["outcome"] in ("rejected", "held"):
+            click.echo(f"{file['outcome']:<12} {file['message']}")
 
 
 @main.command()

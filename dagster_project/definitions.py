@@ -22,6 +22,7 @@ from dagster_slack import make_slack_on_run_failure_sensor
 from ingestion.errors import UserError
 from ingestion.home import Home, write_json
 from ingestion.landing import Landing, Report, is_new, manifests
+from ingestion.loads import unaccounted
 from ingestion.tables import TABLES
 
 from dagster_project import dbt_build, gate
@@ -51,8 +52,10 @@ days = dg.DailyPartitionsDefinition(
 one_day_at_a_time = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 
 LANDING_CHECK = "every_file_landed"
+CONSERVATION_CHECK = "every_record_is_accounted_for"
 EXPECTED = {
     LANDING_CHECK,
+    CONSERVATION_CHECK,
     *dbt_build.test_names().values(),
     *(expectation.name for expectation in gate.EXPECTATIONS),
 }
@@ -93,14 +96,21 @@ def writer(context: dg.InitResourceContext) -> Iterator[Lease]:
             asset=["raw", "deals"],
             blocking=True,
             description="No file was rejected: a missing export looks like a bad week.",
-        )
+        ),
+        dg.AssetCheckSpec(
+            CONSERVATION_CHECK,
+            asset=["raw", "deals"],
+            blocking=True,
+            description="Of every file in force, records in are records accepted and quarantined, "
+            "and so is the money of each currency.",
+        ),
     ],
     required_resource_keys={"writer"},
 )
 def landing(context: dg.AssetExecutionContext) -> Iterator[Any]:
     """Take in what the inbox holds; exactly once by content."""
     report = Landing(HOME, say=log.info).run()
-    result = checked_landing(report)
+    results = [checked_landing(report), checked_conservation(report)]
     facts = {name: len(report.having(name)) for name in ("landed", "relanded", "already_landed")}
     log.info("landed %s", ", ".join(f"{n} {name}" for name, n in facts.items()))
     write_json(
@@ -109,12 +119,13 @@ def landing(context: dg.AssetExecutionContext) -> Iterator[Any]:
             "run_id": context.run_id,
             "loads": report.loads,
             "files": [vars(file) for file in report.files],
-            "check": vars(result),
+            "results": [vars(result) for result in results],
         },
     )
     for table in TABLES:
         yield dg.MaterializeResult(asset_key=["raw", table])
-    yield _dagster_check(result, ["raw", "deals"])
+    for result in results:
+        yield _dagster_check(result, ["raw", "deals"])
 
 
 def checked_landing(report: Report) -> CheckResult:
@@ -125,6 +136,14 @@ def checked_landing(report: Report) -> CheckResult:
     if not report.files:
         return CheckResult(LANDING_CHECK, "landing", NOT_APPLICABLE, "the inbox is empty")
     return CheckResult(LANDING_CHECK, "landing", PASSED)
+
+
+def checked_conservation(report: Report) -> CheckResult:
+    if not report.loads:
+        return CheckResult(CONSERVATION_CHECK, "landing", NOT_APPLICABLE, "nothing has landed")
+    faults = unaccounted([HOME.landed / load for load in report.loads])
+    outcome = FAILED if faults else PASSED
+    return CheckResult(CONSERVATION_CHECK, "landing", outcome, "; ".join(faults))
 
 
 @dg.asset(
@@ -141,7 +160,7 @@ def run(context: dg.AssetExecutionContext) -> None:
     warehouse = Warehouse(HOME, date.fromisoformat(context.partition_key))
     warehouse.begin(report["loads"])
     results = Results(warehouse.folder / "checks", context.run_id)
-    results.store("landing", [CheckResult(**report["check"])])
+    results.store("landing", [CheckResult(**result) for result in report["results"]])
 
 
 # --- dbt -----------------------------------------------------------------------------------------
@@ -258,7 +277,7 @@ def _findings(run_id: str) -> list[str]:
     for path in (landing_report(), *HOME.warehouse.glob("*/checks/*.json")):
         content = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if content.get("run_id") == run_id:
-            for result in content.get("results") or [content["check"]]:
+            for result in content["results"]:
                 if result["outcome"] == FAILED:
                     found[f"{result['name']}: {result['detail']}"] = None
     return list(found)

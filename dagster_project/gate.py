@@ -140,6 +140,37 @@ def _year_of_wins(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[rows & (frame["n_mature"] >= 100)]
 
 
+# Of what a system holds, what an export may let go at once without a person having said so. Real
+# days delete less than a hundredth; an export cut short loses a fifth and more.
+MAX_DELETED_SHARE, MIN_DELETED = 0.1, 5
+
+
+def _mass_deletions(frame: pd.DataFrame) -> pd.DataFrame:
+    """Exports that let more of a system's records go than that, a text each."""
+    frame = frame.assign(system=frame["journey_id"].str.partition(":")[0])
+    created = frame[frame["move_number"] == 1]
+    found = []
+    deleted = frame[frame["kind"] == "delete"]
+    for (system, record_type, known_at), gone in deleted.groupby(
+        ["system", "record_type", "known_at"]
+    ):
+        is_alike = (created["system"] == system) & (created["record_type"] == record_type)
+        earlier = deleted[
+            (deleted["system"] == system)
+            & (deleted["record_type"] == record_type)
+            & (deleted["known_at"] < known_at)
+        ]
+        n_there = (is_alike & (created["occurred_at"] <= known_at)).sum() - len(earlier)
+        if len(gone) >= MIN_DELETED and len(gone) > MAX_DELETED_SHARE * n_there:
+            export = f"the {system} export known {known_at:%Y-%m-%d %H:%M}"
+            found.append(f"{len(gone)} of {n_there} {record_type}s gone with {export}")
+    return pd.DataFrame({"export": pd.Series(found, dtype="string")})
+
+
+def _published_before(before: pd.DataFrame) -> Any:
+    return _gx().ExpectColumnValuesToBeInSet(column="export", value_set=["", *before["export"]])
+
+
 def _gx() -> Any:
     import great_expectations.expectations as gxe  # 2.5 s to import; only runs need it
 
@@ -242,6 +273,18 @@ EXPECTATIONS = (
         _year_of_wins,
         _strictly_a_rate,
     ),
+    Expectation(
+        "few_records_are_deleted_at_once",
+        "fct_stage_transitions",
+        "An export declared complete that lacks more than a tenth of the records is more often cut "
+        "short or filtered than right. Withdraw it; or, if they were deleted, confirm it under "
+        "accepted_changes in company.yml.",
+        "an export with which more than a tenth of a system's records went",
+        1,
+        False,
+        _mass_deletions,
+        _published_before,
+    ),
 )
 
 
@@ -276,7 +319,7 @@ def _asked(
     frames = expectation.frames(frames)
     if reason := expectation.not_applicable(frames):
         return CheckResult(name, "expectation", NOT_APPLICABLE, reason)
-    before = frames.before if frames.before is not None else frames.now
+    before = frames.before if frames.before is not None else frames.now.iloc[:0]
     finding = validator.finding(frames.now, expectation.build(before))
     if not finding:
         return CheckResult(name, "expectation", PASSED)
@@ -310,6 +353,8 @@ class _Validator:
             return ""
         result = dict(validation.result or {})
         observed = result.get("observed_value")
+        if named := result.get("partial_unexpected_list") if frame.columns.size == 1 else None:
+            return "; ".join(map(str, named))
         if observed is None and "unexpected_percent" in result:
             observed = f"{result['unexpected_percent']:.1f} % unexpected"
         bounds = {

@@ -29,7 +29,7 @@ from typing import Any
 from ingestion import readers
 from ingestion.errors import FileHeld, FileRejected, UserError
 from ingestion.home import Company, Home, fsync_folder, write_json
-from ingestion.loads import Job, write_load
+from ingestion.loads import Job, unknown_stages, write_load
 from ingestion.mappings import (
     Cell,
     Entry,
@@ -72,6 +72,7 @@ class FileOutcome:
     accepted: int = 0
     quarantined: int = 0
     rules: dict[str, int] = field(default_factory=dict)
+    first_rejects: list[list[Any]] = field(default_factory=list)
     rule: str = ""
     message: str = ""
     notes: dict[str, int] = field(default_factory=dict)
@@ -80,10 +81,14 @@ class FileOutcome:
 
 @dataclass(frozen=True)
 class Report:
-    """What one pass over the inbox found. `loads` are the load ids now in force."""
+    """What one pass over the inbox found. `loads` are the load ids now in force.
+
+    `unknown_stages`, of a dry run only: (pipeline, stage, records) that no mapping declares.
+    """
 
     files: list[FileOutcome]
     loads: list[str]
+    unknown_stages: list[tuple[str | None, str, int]] = field(default_factory=list)
 
     def having(self, *outcomes: str) -> list[FileOutcome]:
         return [file for file in self.files if file.outcome in outcomes]
@@ -112,7 +117,8 @@ class Landing:
             for path in inbox_files(self.home):
                 outcomes += self._arrived(path, path.relative_to(self.home.inbox).as_posix())
             outcomes += self._relanded({outcome.sha256 for outcome in outcomes})
-            return Report(outcomes, self._in_force(outcomes))
+            loads = self._in_force(outcomes)
+            return Report(outcomes, loads, self._unknown_stages(loads) if self.dry_run else [])
 
     # --- what is there ---------------------------------------------------------------------------
 
@@ -275,6 +281,7 @@ class Landing:
             manifest["accepted"],
             manifest["quarantined"],
             manifest["rules"],
+            manifest["first_rejects"],
             message=message,
             notes=manifest["notes"],
             unused=manifest["unmapped_headers"] + [f"[{s}]" for s in receipt["other_sheets"]],
@@ -376,6 +383,11 @@ class Landing:
                 faults = ", ".join(manifest["rules"])
                 raise UserError(f"mapping of {system}: stages: {faults}; correct the stage list")
         return load_id(sha256, "", entry)
+
+    def _unknown_stages(self, loads: list[str]) -> list[tuple[str | None, str, int]]:
+        """Stages in these loads that no mapping declares: what would block a run, told before."""
+        folders = [f / load for load in loads for f in (self._landed, self.home.landed)]
+        return unknown_stages([folder for folder in folders if folder.exists()])
 
     def _declared_known_at(self, entry: Entry, receipt: dict[str, Any]) -> datetime | None:
         """When the export knew what it says: by mapping, file name or sidecar."""

@@ -4,10 +4,12 @@ Belongs here: reading, typing, quarantine, the manifest; what runs in the bounde
 Does not belong here: receipts, identity, making a load visible (`landing`).
 """
 
+import json
 import os
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +85,8 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             """,
             job.folder / f"{table.name}.parquet",
         )
-    _copy(connection, "select * from rejects order by all", job.folder / "rejects.parquet")
+    rejects = f"select *, {literal(job.identity)} as load_id from rejects order by all"
+    _copy(connection, rejects, job.folder / "rejects.parquet")
     manifest = {
         "load_id": job.identity,
         "sha256": job.sha256,
@@ -95,6 +98,9 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         "accepted": sheet.n_records - quarantined,
         "quarantined": quarantined,
         "rules": rules,
+        "first_rejects": connection.execute(
+            "select record_number, rule from rejects order by all limit 5"
+        ).fetchall(),
         "notes": {note: n for note, n in sheet.notes.items() if n},
         "tables": {table.name: _table_facts(connection, table) for table in typed},
         "unmapped_headers": _unmapped(job.entry, sheet),
@@ -106,6 +112,88 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             os.fsync(file.fileno())
     fsync_folder(job.folder)
     return manifest
+
+
+def unaccounted(folders: list[Path]) -> list[str]:
+    """Where what landed is not what came in, a line each: records per load, money per currency.
+
+    Counted anew from the files in the loads' folders, against what their manifests say came in.
+    """
+    manifests = {
+        folder.name: json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        for folder in folders
+    }
+    with duckdb.connect() as connection:
+        out = _recounted(connection, folders, "rejects", "count(distinct record_number)")
+        rows = {
+            name: _recounted(connection, folders, name, "count(*)")
+            for name in {name for manifest in manifests.values() for name in manifest["tables"]}
+        }
+        money = {
+            name: _recounted_money(connection, folders, name)
+            for name in rows
+            if {"amount", "currency"} <= set(TABLES[name].by_name)
+        }
+    faults = []
+    for load, manifest in manifests.items():
+        quarantined = out.get(load, 0)
+        balance = manifest["records"] == manifest["accepted"] + quarantined
+        if not balance or quarantined != manifest["quarantined"]:
+            faults.append(f"{manifest['entry']} ({load}): records in and out differ")
+        for name, facts in manifest["tables"].items():
+            if rows[name].get(load, 0) != facts["rows"]:
+                faults.append(f"{manifest['entry']} ({load}): rows of {name} are missing")
+        for name, kinds in manifest["money"].items():
+            for currency, amount in kinds["in"].items():
+                kept = money[name].get((load, currency), Decimal(0))
+                if Decimal(amount) != kept + Decimal(kinds["quarantined"][currency]):
+                    faults.append(f"{manifest['entry']} ({load}): {currency} in and out differ")
+    return faults
+
+
+def unknown_stages(folders: list[Path]) -> list[tuple[str | None, str, int]]:
+    """(pipeline, stage, records) of these loads whose stage none of them declares."""
+    declared = _files(folders, "stages")
+    parts = [
+        f"select {pipeline} as pipeline_id, {stage} as stage_id from {files} where {condition}"
+        for name, pipeline, stage, condition in (
+            ("deals", "pipeline_id", "stage_id", "stage_id is not null"),
+            ("leads", "pipeline_id", "stage_id", "stage_id is not null"),
+            ("deal_changes", "null", "new_value", "field = 'stage_id' and new_value is not null"),
+        )
+        if (files := _files(folders, name))
+    ]
+    if not parts:
+        return []
+    known = f"stage_id in (select stage_id from {declared})" if declared else "false"
+    with duckdb.connect() as connection:
+        return connection.execute(
+            f"select pipeline_id, stage_id, count(*) from ({' union all '.join(parts)}) "
+            f"where not {known} group by all order by 3 desc, 1, 2"
+        ).fetchall()
+
+
+def _recounted(
+    connection: duckdb.DuckDBPyConnection, folders: list[Path], name: str, count: str
+) -> dict[str, int]:
+    query = f"select load_id, {count} from {_files(folders, name)} group by load_id"
+    return dict(connection.execute(query).fetchall()) if _files(folders, name) else {}
+
+
+def _recounted_money(
+    connection: duckdb.DuckDBPyConnection, folders: list[Path], name: str
+) -> dict[tuple[str, str], Decimal]:
+    rows = connection.execute(
+        f"select load_id, coalesce(currency, 'unknown'), sum(amount) from {_files(folders, name)} "
+        "where amount is not null group by all"
+    ).fetchall()
+    return {(load, currency): amount for load, currency, amount in rows}
+
+
+def _files(folders: list[Path], name: str) -> str:
+    paths = [folder / f"{name}.parquet" for folder in folders]
+    listed = ", ".join(literal(str(path)) for path in paths if path.exists())
+    return f"read_parquet([{listed}], hive_partitioning = false)" if listed else ""
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:

@@ -148,7 +148,7 @@ def headers_of(
     """The headers of a file as it reads in this dialect. Raises FileRejected if it does not."""
     with _trusted_to_nobody():
         if file_format == "csv":
-            text = _csv_text(path, dialect, scratch)
+            text = plain_text(path, dialect, scratch)
             with _strictly(dialect), text.open(encoding="utf-8", newline="") as file:
                 return _first_record(_from_headers(file, dialect), dialect)
         if file_format == "xlsx":
@@ -170,7 +170,7 @@ def read(
         connection.execute("drop table if exists source")
         if file_format == "csv":
             with _strictly(dialect):
-                return _read_csv(_csv_text(path, dialect, scratch), dialect, connection)
+                return _read_csv(plain_text(path, dialect, scratch), dialect, connection)
         if file_format == "xlsx":
             return _read_xlsx(path, dialect, sheet, connection)
         headers, defects = _load(path, file_format, connection, None)
@@ -261,7 +261,7 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, scratch: Path, n: 
 # --- CSV -----------------------------------------------------------------------------------------
 
 
-def _csv_text(path: Path, dialect: Dialect, scratch: Path) -> Path:
+def plain_text(path: Path, dialect: Dialect, scratch: Path) -> Path:
     """The file as plain UTF-8 without byte-order mark or Excel's `sep=` line.
 
     Decoding is strict: a file in another encoding than declared must not become odd letters. A file

@@ -54,7 +54,8 @@ def recognised(
     sheets = readers.sheets_of(path, file_format)
     for sheet in sheets:
         try:
-            labels[sheet] = _recognised(path, sheet, file_format, names, entries, scratch).label
+            called = [*names, sheet] if sheet else names
+            labels[sheet] = _recognised(path, sheet, file_format, called, entries, scratch).label
         except FileRejected as error:
             unknown[sheet] = error
     nearly = [error for error in unknown.values() if error.rule != "unrecognised"]

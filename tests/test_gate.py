@@ -32,6 +32,17 @@ def rates(rate: float, n_mature: int = 200) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
+def moves(n: int, gone: int, day: str = "2026-03-31") -> pd.DataFrame:
+    """`n` deals, the last `gone` of which an export no longer names."""
+    ids = [f"crm:{i}" for i in range(n)]
+    created = pd.DataFrame({"journey_id": ids, "kind": "create", "move_number": 1,
+                            "occurred_at": pd.Timestamp("2026-01-01")})  # fmt: skip
+    deleted = pd.DataFrame({"journey_id": ids[n - gone :], "kind": "delete", "move_number": 2,
+                            "occurred_at": pd.Timestamp(day)})  # fmt: skip
+    frame = pd.concat([created, deleted], ignore_index=True)
+    return frame.assign(record_type="deal", known_at=frame["occurred_at"])
+
+
 def ask(name: str, now: pd.DataFrame, before: pd.DataFrame | None) -> CheckResult:
     (expectation,) = (e for e in gate.EXPECTATIONS if e.name == name)
     return gate._asked(expectation, gate.Frames(now, before), gate._Validator(), {})
@@ -64,12 +75,28 @@ def test_each_expectation_has_a_violation_that_makes_it_fail(
 def test_a_first_run_and_a_small_company_are_not_applicable(
     expectation: gate.Expectation,
 ) -> None:
-    now = {"dim_deals": deals(5), "fct_stage_visits": visits(5, 9)}
+    now = {
+        "dim_deals": deals(5),
+        "fct_stage_visits": visits(5, 9),
+        "fct_stage_transitions": moves(100, 3),
+    }
     frame = now.get(expectation.table, rates(1.0, n_mature=10))
     for before in (None, frame):
         result = ask(expectation.name, frame, before)
         assert result.outcome == NOT_APPLICABLE
         assert result.detail
+
+
+def test_an_export_that_lets_many_deals_go_needs_a_confirmation_once() -> None:
+    name = "few_records_are_deleted_at_once"
+    for before in (None, moves(100, 0)):
+        result = ask(name, moves(100, 30), before)
+        assert result.outcome == FAILED
+        assert "30 of 100 deals gone with the crm export known 2026-03-31" in result.detail
+        assert "accepted_changes" in result.detail
+    # Confirmed and published, it is history; another one is asked about anew.
+    assert ask(name, moves(100, 30), moves(100, 30)).outcome == PASSED
+    assert ask(name, moves(100, 30, "2026-04-01"), moves(100, 30)).outcome == FAILED
 
 
 def test_an_expectation_that_sees_no_rows_fails_and_does_not_pass() -> None:

@@ -4,9 +4,24 @@ sellers as (
     select * from {{ ref('int_sellers') }}
 ),
 
+aliases as (
+    select * from {{ ref('int_seller_aliases') }}
+),
+
+{# Everyone who ever owned a deal or a lead, or is credited with one, described or not. #}
+named as (
+    select seller_id from {{ ref('fct_stage_transitions') }}
+    union all
+    select seller_id from {{ ref('int_attributes') }}
+    union all
+    select coalesce(aliases.seller_id, credits.seller_id) as seller_id
+    from {{ ref('stg_deal_credits') }} as credits
+    left join aliases on credits.seller_id = aliases.alias_id
+),
+
 referenced as (
     select distinct seller_id
-    from {{ ref('fct_stage_transitions') }}
+    from named
     where seller_id is not null
 )
 

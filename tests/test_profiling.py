@@ -1,0 +1,177 @@
+"""Proposing a mapping for an unseen export: what is decided, what is asked, what it then lands."""
+
+import io
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import openpyxl
+import pytest
+import yaml
+from conftest import build, mart, shared
+
+from ingestion.home import Home
+from ingestion.landing import Landing
+from ingestion.proposing import as_text, proposed, saved
+
+SWEDISH = """Ref;Kund;Säljare;Fas;Belopp;Källa;Skapad;Planerat avslut;Sannolikhet
+A-1;Åkeri AB;Ann Berg;Möte;1 234 567,50;Mässa;2026-01-05;2026-03-31;20
+A-2;Bageri AB;Bo Ek;Offert;80 000,00;Webb;2026-01-07;2026-04-30;50
+A-3;Cykel AB;Ann Berg;Vunnen;120 000,00;Webb;2026-01-09;2026-02-28;100
+A-4;Data AB;Bo Ek;Förlorad;60 000,00;Mässa;2026-01-11;2026-02-15;0
+"""
+
+
+def write(home: Home, name: str, content: str | bytes) -> Path:
+    path = home.root / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def asked(home: Home, name: str, content: str | bytes) -> str:
+    return " ".join(proposed(home, write(home, name, content)).questions)
+
+
+def workbook(text: str) -> bytes:
+    book, out = openpyxl.Workbook(), io.BytesIO()
+    for line in text.splitlines():
+        book.active.append(line.split(";"))
+    book.save(out)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pipeline 2026-02-28.csv", SWEDISH.encode("cp1252")),
+        ("pipeline 2026-02-28.csv", SWEDISH.encode()),
+        ("pipeline 2026-02-28.csv", SWEDISH.encode("utf-16")),
+        ("pipeline 2026-02-28.csv", ("Pipeline report\n\n" + SWEDISH).encode("cp1252")),
+        ("pipeline 2026-02-28.csv", SWEDISH.replace(";", "\t").encode()),
+        ("pipeline 2026-02-28.xlsx", workbook(SWEDISH)),
+    ],
+    ids=["windows-1252", "utf-8", "utf-16", "title above", "tabs", "workbook"],
+)
+def test_from_an_unseen_export_to_marts_without_an_edit(
+    home: Home, name: str, content: bytes
+) -> None:
+    file = write(home, name, content)
+    saved(home, proposed(home, file), "own", file.stem)
+    file.rename(home.inbox / name)
+    marts = build(home, date(2026, 3, 1))
+    deals = mart(marts, "dim_deals").set_index("deal_id")
+    assert len(deals) == 4
+    assert float(deals.loc["own:A-1", "amount"]) == 1_234_567.5
+    assert deals["status"].to_dict() == {
+        "own:A-1": "open", "own:A-2": "open", "own:A-3": "won", "own:A-4": "lost"
+    }  # fmt: skip
+    assert deals.loc["own:A-2", "seller_id"] == "own:Bo Ek"
+
+
+def test_the_proposal_is_a_mapping_with_its_evidence(home: Home) -> None:
+    proposal = proposed(home, write(home, "pipeline.csv", SWEDISH.encode("cp1252")))
+    text = as_text(proposal, "own", "pipeline")
+    mapping = yaml.safe_load(text)
+    assert mapping["files"]["pipeline"]["dialect"] == {
+        "encoding": "cp1252", "separator": ";", "decimal": ","
+    }  # fmt: skip
+    stages = [(s["stage_id"], s["kind"]) for s in mapping["stages"]]
+    assert stages == [("Möte", "open"), ("Offert", "open"), ("Förlorad", "lost"), ("Vunnen", "won")]
+    assert "100% filled, 4 different" in text
+    assert "when it was exported" in text
+    for private in ("Ann", "Ek", "Åkeri", "1 234"):
+        assert private not in text
+
+
+@pytest.mark.parametrize(
+    ("content", "question"),
+    [
+        ("Ref,Stage,Created\n1,New,03/04/2026\n2,New,05/06/2026\n", "either part may be the day"),
+        ("Ref,Stage,Amount,Value\n1,New,5,6\n2,New,7,8\n", "Which column is amount"),
+        ("Ref,Stage,Amount\n1,New,5\n2,New,much\n", "some of its cells are not numbers"),
+        ("Ref;Stage;Amount\n1;New;1,234\n2;New;5,678\n", "thousands or decimals"),
+        ("Stage,Amount\nNew,5\nNew,6\n", "No column is deal_id"),
+        ("Ref,Stage,Amount\n1,New,5\n2,Old,6\n", "None of them says that a deal is won or lost"),
+        ("Ref,Stge,Amount,Close date\n1,New,5,2026-01-01\n", "Is 'Stge' stage_id"),
+        ("Ref,Stage,Amount,Owner\n1,New,5,Ann Berg\n2,New,6,Bo Ek\n", "names sellers"),
+        ("Ref,Stage,Amount\n1,New,5\n2,New,6", "last line has no end"),
+        ("Ref,Stage,Amount\n1,New,5\n1,Won,6\n", "repeats"),
+        ("Activity id,Date,Type\n1,2026-01-01,Phone\n2,2026-01-02,Zwx\n", "What are 'Zwx'"),
+    ],
+)
+def test_what_it_cannot_decide_it_asks(home: Home, content: str, question: str) -> None:
+    assert question in asked(home, "x.csv", content)
+
+
+def test_an_order_of_day_and_month_that_another_cell_settles_is_not_asked(home: Home) -> None:
+    path = write(home, "x.csv", "Ref,Stage,Created\n1,New,03/04/2026\n2,New,25/06/2026\n")
+    proposal = proposed(home, path)
+    assert proposal.dialect["dates"][0] == ["%d/%m/%Y"]
+    assert "either part" not in " ".join(proposal.questions)
+
+
+@pytest.mark.parametrize(
+    ("content", "kinds"),
+    [
+        ("Deal;Fas;Datum;Belopp\nD1;Möte;2026-01-05;10\nD1;Vunnen;2026-02-05;20\n",
+         ["create", "won"]),
+        ("Deal;Fas;Snapshot date;Belopp\nD1;Möte;2026-01-05;10\nD1;Vunnen;2026-02-05;20\n",
+         ["create", "won"]),
+    ],
+    ids=["steps", "snapshots"],
+)  # fmt: skip
+def test_rows_that_repeat_a_deal_are_its_history(
+    home: Home, content: str, kinds: list[str]
+) -> None:
+    file = write(home, "x 2026-02-28.csv", content)
+    saved(home, proposed(home, file), "own", "x")
+    file.rename(home.inbox / file.name)
+    moves = mart(build(home, date(2026, 3, 1)), "fct_stage_transitions")
+    assert moves.sort_values("move_number")["kind"].tolist() == kinds
+
+
+def test_a_second_kind_of_file_joins_the_first(home: Home) -> None:
+    first = write(home, "pipeline.csv", SWEDISH)
+    saved(home, proposed(home, first), "own", "pipeline")
+    content = "Call id,Date,Type,User,Duration\n1,2026-01-05 10:00,Samtal,Ann Berg,60\n"
+    calls = write(home, "calls.csv", content)
+    path = saved(home, proposed(home, calls), "own", "calls")
+    assert list(yaml.safe_load(path.read_text())["files"]) == ["pipeline", "calls"]
+    calls.rename(home.inbox / "calls.csv")
+    (file,) = Landing(home).run().files
+    assert (file.entry, file.accepted) == ("own/calls", 1)
+
+
+def test_a_file_that_a_mapping_takes_already_is_told_so(home: Home) -> None:
+    path = write(home, "x.csv", "Record ID,Deal Stage,Amount\n1,Closed Won,5\n")
+    assert proposed(home, path).recognised == "hubspot/deals"
+
+
+@pytest.mark.parametrize(
+    ("data", "table", "columns"),
+    [
+        ("maven_crm/sales_pipeline.csv", "deals",
+         {"deal_id": "opportunity_id", "seller_id": "sales_agent", "stage_id": "deal_stage",
+          "account_id": "account", "product": "product"}),
+        ("olist_funnel/olist_marketing_qualified_leads_dataset.csv", "leads",
+         {"source": "origin", "created_at": "first_contact_date"}),
+        ("crm_schema_seeds/salesforce/sf_opportunity_data.csv", "deals",
+         {"stage_id": "stage_name", "amount": "amount"}),
+    ],
+)  # fmt: skip
+def test_real_files_are_seen_for_what_they_are(
+    home: Home, data: str, table: str, columns: dict[str, str]
+) -> None:
+    proposal = proposed(home, shared(data))
+    found = {c.column: c.cell.get("from", [None])[0] for c in proposal.columns}
+    assert proposal.table == table
+    assert columns.items() <= found.items()
+
+
+def test_the_command_says_in_one_line_what_cannot_be_mapped(home: Home) -> None:
+    path = write(home, "x.csv", "")
+    command = [str(Path(sys.executable).with_name("mellantid")), "--home", str(home.root)]
+    result = subprocess.run([*command, "map", str(path)], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr == "mellantid: x.csv: is empty (0 bytes); export it again\n"
