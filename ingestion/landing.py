@@ -187,12 +187,12 @@ class Landing:
             if error.errno == errno.ELOOP:
                 raise FileRejected("not_a_file", "is a link; put the file itself there") from error
             raise FileHeld("cannot be opened now; the next run tries again") from error
+        before = os.fstat(handle)
+        if not stat.S_ISREG(before.st_mode) or before.st_nlink > 1:
+            os.close(handle)
+            what = "a hard link" if stat.S_ISREG(before.st_mode) else "not a plain file"
+            raise FileRejected("not_a_file", f"is {what}; put a copy of the file itself there")
         with os.fdopen(handle, "rb") as source:
-            before = os.fstat(handle)
-            if not stat.S_ISREG(before.st_mode):
-                raise FileRejected("not_a_file", "is not a plain file; remove it from the inbox")
-            if before.st_nlink > 1:
-                raise FileRejected("not_a_file", "is a hard link; put a copy of the file there")
             folder = self.scratch if self.dry_run else self.home.archive
             temporary = folder / f".tmp-{os.getpid()}"
             digest = hashlib.sha256()
@@ -354,13 +354,16 @@ class Landing:
     def _in_force(self, outcomes: list[FileOutcome]) -> list[str]:
         """The loads the marts are built from: one per archived file, as its mapping now says."""
         loads = {outcome.load_id for outcome in outcomes if outcome.load_id}
+        systems = {outcome.entry.partition("/")[0] for outcome in outcomes}
         for path in self.home.archive.glob("*.json"):
             receipt = _read_receipt(path)
             for sheet, entry in self._entries(receipt).items():
                 identity = load_id(receipt["sha256"], sheet, entry)
                 if (self._landed / identity).exists():
                     loads.add(identity)
-        loads |= {self._declared_stages(system) for system in self.mappings.stages}
+                    systems.add(entry.system)
+        # Of systems that nothing has come from, the stages would only be noise.
+        loads |= {self._declared_stages(system) for system in systems & set(self.mappings.stages)}
         return sorted(loads - {""})
 
     def _declared_stages(self, system: str) -> str:

@@ -127,6 +127,12 @@ def _unrecognised(
 ) -> FileRejected:
     """Say what is missing from the mapping that comes nearest, with the header most like it."""
     nearest = max(partial, key=lambda p: (p.named, p.share), default=None)
+    if nearest and file_format == "csv" and len(nearest.headers) <= 1 and not unreadable:
+        return FileRejected(
+            "unrecognised",
+            f"reads as a single column in the dialect of {nearest.entry.label}: another separator, "
+            f"or a title above the headers; {PROPOSE}",
+        )
     if nearest and (nearest.named or nearest.share >= 0.5):
         # In a file without a header row a header is a value: none with digits or @ is shown.
         plain = [header for header in nearest.headers if re.fullmatch(r"[^\d@]{1,40}", header)]
@@ -141,11 +147,6 @@ def _unrecognised(
         return unreadable[0]
     if nearest is None:
         return FileRejected("unrecognised", f"is {file_format}, which no mapping takes; {PROPOSE}")
-    if file_format == "csv" and len(nearest.headers) <= 1:
-        return FileRejected(
-            "unrecognised",
-            f"reads as a single column in every mapping's dialect; {PROPOSE}",
-        )
     return FileRejected(
         "unrecognised",
         f"has headers that no mapping knows in its first row; {PROPOSE}, or take it out of the "
