@@ -147,7 +147,7 @@ MAX_DELETED_SHARE, MIN_DELETED = 0.1, 5
 
 def _mass_deletions(frame: pd.DataFrame) -> pd.DataFrame:
     """Exports that let more of a system's records go than that, a text each."""
-    frame = frame.assign(system=frame["journey_id"].str.partition(":")[0])
+    frame = frame.assign(system=frame["journey_id"].astype("string").str.split(":").str[0])
     created = frame[frame["move_number"] == 1]
     found = []
     deleted = frame[frame["kind"] == "delete"]

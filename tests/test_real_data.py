@@ -3,8 +3,10 @@
 import json
 import shutil
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 from conftest import MAPPINGS, build, hashes, mart, set_company, shared
@@ -326,3 +328,173 @@ def test_flow_and_pipeline_add_up_for_every_cut(name: str, request: pytest.Fixtu
     deals = mart(marts, "dim_deals").set_index("deal_id")["stage_id"].to_dict()
     listed = set(mart(marts, "ledger_disagreements").query("is_current")["deal_id"])
     assert {d for d in deals if deals[d] != last.get(d)} <= listed
+
+
+# --- synced tables -------------------------------------------------------------------------------
+
+SEEDS = [
+    ("hubspot/deal", "hubspot/deals_synced", "deals", {
+        "deal_id": "deal_id", "stage_id": "deal_pipeline_stage_id", "seller_id": "owner_id",
+        "amount": "property_amount", "created_at": "property_createdate",
+        "expected_close_on": "property_closedate", "is_deleted": "is_deleted"}),
+    ("hubspot/deal_stage", "hubspot/stages_entered_synced", "deal_changes", {
+        "deal_id": "deal_id", "new_value": "value", "occurred_at": "date_entered"}),
+    ("hubspot/deal_property_history", "hubspot/property_history", "deal_changes", {
+        "deal_id": "deal_id", "field": "name", "occurred_at": "timestamp"}),
+    ("hubspot/deal_pipeline_stage", "hubspot/stages_synced", "stages", {
+        "stage_id": "stage_id", "pipeline_id": "pipeline_id", "position": "display_order",
+        "label": "label", "probability": "probability"}),
+    ("hubspot/merged_deal", "hubspot/merges_synced", "deal_merges", {
+        "deal_id": "merged_deal_id", "merged_into_deal_id": "deal_id"}),
+    ("hubspot/owner", "hubspot/owners", "sellers", {"seller_id": "owner_id"}),
+    ("hubspot/company", "hubspot/companies_synced", "accounts", {
+        "account_id": "id", "industry": "property_industry", "country": "property_country"}),
+    ("hubspot/contact", "hubspot/contacts_synced", "contacts", {"contact_id": "id"}),
+    ("hubspot/engagement_call", "hubspot/engagements_synced", "activities", {
+        "activity_id": "engagement_id", "occurred_at": "property_hs_timestamp"}),
+    ("hubspot/engagement_email", "hubspot/engagements_synced", "activities", {
+        "activity_id": "engagement_id", "occurred_at": "property_hs_timestamp"}),
+    ("hubspot/engagement_meeting", "hubspot/engagements_synced", "activities", {
+        "activity_id": "engagement_id", "occurred_at": "start_time"}),
+    ("hubspot/engagement_task", "hubspot/engagements_synced", "activities", {
+        "activity_id": "engagement_id", "occurred_at": "property_hs_timestamp"}),
+    ("hubspot/email_event", "hubspot/email_events", "activities", {
+        "activity_id": "id", "occurred_at": "created", "campaign_id": "email_campaign_id"}),
+    ("salesforce/sf_opportunity", "salesforce/opportunities", "deals", {
+        "deal_id": "id", "stage_id": "stage_name", "amount": "amount", "account_id": "account_id",
+        "seller_id": "owner_id", "source": "lead_source", "created_at": "created_date",
+        "expected_close_on": "close_date", "is_deleted": "is_deleted"}),
+    ("salesforce/sf_opportunity_history", "salesforce/opportunity_versions", "deals", {
+        "deal_id": "id", "stage_id": "stage_name", "amount": "amount",
+        "known_at": "_fivetran_start"}),
+    ("salesforce/sf_account", "salesforce/accounts", "accounts", {
+        "account_id": "id", "industry": "industry", "parent_account_id": "parent_id"}),
+    ("salesforce/sf_contact", "salesforce/contacts", "contacts", {
+        "contact_id": "id", "account_id": "account_id"}),
+    ("salesforce/sf_event", "salesforce/events", "activities", {
+        "activity_id": "id", "seller_id": "owner_id", "account_id": "account_id",
+        "occurred_at": "start_date_time"}),
+    ("salesforce/sf_task", "salesforce/tasks", "activities", {
+        "activity_id": "id", "seller_id": "owner_id"}),
+    ("salesforce/sf_lead", "salesforce/leads", "leads", {
+        "lead_id": "id", "stage_id": "status", "created_at": "created_date",
+        "converted_deal_id": "converted_opportunity_id"}),
+    ("salesforce/sf_user", "salesforce/users", "sellers", {"seller_id": "id", "name": "name"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+@pytest.mark.parametrize(("seed", "entry", "table", "columns"), SEEDS, ids=[s[0] for s in SEEDS])
+def test_synced_tables_land_every_value_they_hold(
+    tmp_path: Path, seed: str, entry: str, table: str, columns: dict[str, str], form: str
+) -> None:
+    """Each mapped column against pandas' own reading of the file; quarantined records left out."""
+    source = shared(f"crm_schema_seeds/{seed}_data.csv")
+    home = Home.at(tmp_path / "home")
+    home.prepare()
+    set_company(home, zone="UTC", currency="USD")
+    name = source.stem.removesuffix("_data")
+    if form == "csv":
+        text = source.read_text(encoding="utf-8").rstrip("\n") + "\n"
+        (home.inbox / f"{name}.csv").write_text(text, encoding="utf-8")
+    else:
+        with duckdb.connect() as connection:
+            target = home.inbox / f"{name}.parquet"
+            connection.execute(f"copy (from read_csv('{source}')) to '{target}' (format parquet)")
+    (file,) = Landing(home).run().files
+    frame = pd.read_csv(source, dtype=str, keep_default_na=False, na_values=[""])
+    assert (file.outcome, file.entry, file.records) == ("landed", entry, len(frame))
+    folder = home.landed / file.load_id
+    with duckdb.connect() as connection:
+        rejects = connection.execute(f"from '{folder}/rejects.parquet'").df()
+        found = connection.execute(f"from '{folder}/{table}.parquet' order by record_number").df()
+    kept = frame.drop(index=sorted({n - 1 for n in rejects["record_number"]}))
+    assert len(found) == len(kept) == file.accepted
+    for ours, theirs in columns.items():
+        values = [_plain(value) for value in found[ours]]
+        assert values == [_plain(v) for v in _expected(ours, kept[theirs], entry)], ours
+
+
+def _expected(column: str, values: pd.Series, entry: str) -> list[object]:
+    system = entry.partition("/")[0]
+    if column.endswith("_id") or (column == "new_value" and "stages" in entry):
+        return [None if pd.isna(v) else f"{system}:{v}" for v in values]
+    if column.endswith("_at"):
+        return list(pd.to_datetime(values, format="mixed"))
+    if column.endswith("_on"):
+        return [None if pd.isna(v) else pd.Timestamp(v).normalize() for v in values]
+    if column in ("amount", "probability", "position"):
+        return [None if pd.isna(v) else float(v) for v in values]
+    if column == "is_deleted":
+        return [None if pd.isna(v) else v.lower() == "true" for v in values]
+    return [None if pd.isna(v) else v.strip() for v in values]
+
+
+def _plain(value: object) -> object:
+    if pd.isna(value):
+        return None
+    return float(value) if isinstance(value, (int, float, Decimal)) else value
+
+
+# --- bank marketing ------------------------------------------------------------------------------
+
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path]:
+    """(people and their last calls, from the file alone; folder of marts)
+
+    The file has neither ids nor years: people are numbered, and as it is ordered by date from May
+    2008 on, a month before the last one begins a new year. Calls are put on the month's 15th.
+    """
+    source = shared("bank_marketing/bank-additional-full.csv")
+    frame = pd.read_csv(source, sep=";", keep_default_na=False)
+    month = frame["month"].map(MONTHS.index) + 1
+    frame["year"] = 2008 + (month < month.shift(fill_value=0)).cumsum()
+    frame["called"] = [f"{y}-{m:02}-15 10:00" for y, m in zip(frame["year"], month, strict=True)]
+    frame["again"] = frame["campaign"] - 1
+    frame.insert(0, "person", [f"P{n}" for n in range(len(frame))])
+    home = _prepare(tmp_path_factory.mktemp("bank") / "home", "Europe/Lisbon", "bank.yml", [])
+    frame.to_csv(home.inbox / "bank.csv", sep=";", index=False, lineterminator="\n")
+    deposits = frame[frame["y"] == "yes"][["person", "called", "job", "contact"]]
+    deposits.rename(columns={"called": "deposited"}).to_csv(
+        home.inbox / "deposits.csv", sep=";", index=False, lineterminator="\n"
+    )
+    return frame, build(home, date(2011, 1, 1))
+
+
+def test_bank_people_are_leads_and_their_calls_activities(
+    bank: tuple[pd.DataFrame, Path],
+) -> None:
+    frame, marts = bank
+    with duckdb.connect(str(marts.parent / "build.duckdb"), read_only=True) as connection:
+        calls = connection.execute(
+            "select outcome, count(*), sum(duration_s), sum(reminder_no) from raw.activities "
+            "where type = 'call' group by outcome"
+        ).fetchall()
+        by_job = dict(
+            connection.execute("select segment, count(*) from raw.leads group by 1").fetchall()
+        )
+    expected = frame.groupby("y").agg(
+        n=("y", "size"), seconds=("duration", "sum"), again=("campaign", lambda c: (c - 1).sum())
+    )
+    names = {"yes": "subscribed", "no": "declined"}
+    assert sorted(calls) == sorted(
+        (names[y], row.n, row.seconds, row.again) for y, row in expected.iterrows()
+    )
+    assert sum(by_job.values()) == len(frame) == 41_188
+    jobs = frame["job"].where(frame["job"] != "unknown").value_counts(dropna=False)
+    assert by_job == {None if pd.isna(k) else k: n for k, n in jobs.items()}
+
+
+def test_bank_subscriptions_by_job_equal_the_files_count(bank: tuple[pd.DataFrame, Path]) -> None:
+    frame, marts = bank
+    found = mart(marts, "conversion_by_segment").query(
+        "definition_id == 'won' and horizon_days == 30"
+    )
+    counted = found.groupby("segment")[["n_entered", "n_reached"]].sum()
+    known = frame[frame["job"] != "unknown"]
+    expected = known.groupby("job")["y"].agg(["size", lambda y: (y == "yes").sum()])
+    assert counted.astype(int).values.tolist() == expected.values.tolist()
+    assert counted.index.tolist() == expected.index.tolist()
