@@ -53,10 +53,15 @@ def write_load(job: Job) -> dict[str, Any]:
     Raises FileRejected for a file that cannot be trusted as a whole.
     """
     with duckdb.connect() as connection:
+        # On disk: a table being written in memory cannot be put aside when that is full.
+        database = literal(str(job.scratch / f"{job.identity}.duckdb"))
+        connection.execute(f"attach {database} as typed")
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set memory_limit = '{DUCKDB_MEMORY}'")
         connection.execute(f"set temp_directory = {literal(str(job.scratch / 'spill'))}")
         connection.execute("set autoinstall_known_extensions = false")
+        # It makes a hash join of each list of words: 25 of them held 230 MB.
+        connection.execute("set disabled_optimizers = 'in_clause'")
         return _write(job, connection)
 
 
@@ -68,6 +73,8 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     )
     if not sheet.n_records:
         raise FileRejected("no_records", "has headers but no records; export it again")
+    # Records have their numbers now; keeping them in order would hold more than fits in memory.
+    connection.execute("set preserve_insertion_order = false")
     context = Context(job.entry, sheet, job.known_at, job.key, connection)
     typed = [cast_table(context, name, m) for name, m in mapping.tables.items()]
     rules, quarantined = _quarantine(connection, sheet, typed)
@@ -80,7 +87,7 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
             select {", ".join(c.name for c in TABLES[table.name].columns)},
                 {literal(job.identity)} as load_id, record_number, known_at,
                 {str(mapping.complete).lower()} as is_complete
-            from typed_{table.name}
+            from typed.{table.name}
             where record_number not in (select record_number from rejects)
             """,
             job.folder / f"{table.name}.parquet",
@@ -212,7 +219,7 @@ def _quarantine(
     for table in typed:
         connection.execute(
             f"insert into rejects select distinct record_number, {literal(table.name)}, "
-            f"unnest(reasons) from typed_{table.name}"
+            f"unnest(reasons) from typed.{table.name}"
         )
     rows = connection.execute(
         "select rule, count(distinct record_number) from rejects group by rule order by rule"
@@ -248,7 +255,7 @@ def _check_share(sheet: Sheet, rules: dict[str, int], quarantined: int) -> None:
 
 def _table_facts(connection: duckdb.DuckDBPyConnection, table: TypedTable) -> dict[str, Any]:
     row = connection.execute(
-        f"select count(*) from typed_{table.name} "
+        f"select count(*) from typed.{table.name} "
         "where record_number not in (select record_number from rejects)"
     ).fetchone()
     facts = asdict(table) | {"rows": int(row[0]) if row else 0}
@@ -282,7 +289,7 @@ def _money(
                 f"select coalesce(currency, 'unknown'), sum(amount), "
                 f"coalesce(sum(amount) filter (not {is_out}), 0), "
                 f"coalesce(sum(amount) filter ({is_out}), 0) "
-                f"from typed_{table.name} where amount is not null group by all order by all"
+                f"from typed.{table.name} where amount is not null group by all order by all"
             ).fetchall()
             found[table.name] = {
                 kind: {row[0]: str(row[i]) for row in rows}

@@ -179,7 +179,7 @@ def _sheet_dialect(path: Path, proposal: Proposal, scratch: Path) -> Dialect:
     sheets = readers.sheets_of(path, "xlsx")
     if not sheets:
         raise FileRejected("empty_file", "has no sheet with cells in it; export it again")
-    widths = {s: len(readers.headers_of(path, "xlsx", Dialect(), s, scratch)) for s in sheets}
+    widths = {s: len(readers.headers_of(path, "xlsx", Dialect(), s)) for s in sheets}
     proposal.sheet = max(sheets, key=lambda s: widths[s])
     if len(sheets) > 1:
         others = ", ".join(f"{s!r}" for s in sheets if s != proposal.sheet)

@@ -142,15 +142,12 @@ def sheets_of(path: Path, file_format: Format) -> list[str | None]:
         return [n for n in names if len(names) == 1 or _grid(path, n).cells.num_rows]
 
 
-def headers_of(
-    path: Path, file_format: Format, dialect: Dialect, sheet: str | None, scratch: Path
-) -> list[str]:
+def headers_of(path: Path, file_format: Format, dialect: Dialect, sheet: str | None) -> list[str]:
     """The headers of a file as it reads in this dialect. Raises FileRejected if it does not."""
     with _trusted_to_nobody():
         if file_format == "csv":
-            text = plain_text(path, dialect, scratch)
-            with _strictly(dialect), text.open(encoding="utf-8", newline="") as file:
-                return _first_record(_from_headers(file, dialect), dialect)
+            start = io.StringIO(_start_of_text(path, dialect), newline="")
+            return _first_record(_from_headers(start, dialect), dialect)
         if file_format == "xlsx":
             return _workbook_headers(path, dialect, sheet)
         with duckdb.connect() as connection:
@@ -315,6 +312,29 @@ def _copy_decoded(file: Any, out: io.TextIOBase, dialect: Dialect, packed: int) 
         at_start = False
         out.write(text)
     out.write(decoder.decode(b"", final=True))
+
+
+def decodes(path: Path, dialect: Dialect, scratch: Path) -> bool:
+    """Whether a whole text file is in the dialect's encoding."""
+    try:
+        with _strictly(dialect):
+            text = plain_text(path, dialect, scratch)
+            with text.open(encoding="utf-8") as file:
+                return all(True for _ in iter(lambda: file.read(1 << 22), ""))
+    except FileRejected:
+        return False
+
+
+def _start_of_text(path: Path, dialect: Dialect) -> str:
+    """The first megabytes as text: enough for the headers of any file that is taken."""
+    with path.open("rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+    with _strictly(dialect), _damage_is_truncation():
+        with gzip.open(path) if zipped else path.open("rb") as file:
+            start = file.read(2 * MAX_FIELD_BYTES)
+        decoder = codecs.getincrementaldecoder(encoding_of(start) or dialect.encoding)("strict")
+        text = decoder.decode(start)
+    return text.partition("\n")[2] if text.lower().startswith("sep=") else text
 
 
 def encoding_of(start: bytes) -> str | None:

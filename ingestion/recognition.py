@@ -88,7 +88,7 @@ def _recognised(
         # Headers read the same in dialects that differ only in how cells are written.
         form = (dialect.encoding, dialect.separator, dialect.sheet, dialect.skip_lines)
         if form not in found:
-            found[form] = _headers(path, file_format, dialect, sheet, scratch)
+            found[form] = _headers(path, file_format, dialect, sheet)
         headers = found[form]
         if isinstance(headers, FileRejected):
             continue
@@ -105,6 +105,11 @@ def _recognised(
         raise _unrecognised(partial, unreadable, file_format)
     best = max(fit[:3] for fit in complete)
     winners = [fit[3] for fit in complete if fit[:3] == best]
+    if len(winners) > 1 and file_format == "csv":
+        # Headers in plain ASCII read alike in most encodings; the records below them may not.
+        winners = [
+            e for e in winners if readers.decodes(path, e.mapping.dialect, scratch)
+        ] or winners
     if len(winners) > 1:
         labels = " and ".join(entry.label for entry in winners)
         raise FileRejected(
@@ -114,10 +119,10 @@ def _recognised(
 
 
 def _headers(
-    path: Path, file_format: Format, dialect: Dialect, sheet: str | None, scratch: Path
+    path: Path, file_format: Format, dialect: Dialect, sheet: str | None
 ) -> list[str] | FileRejected:
     try:
-        return readers.headers_of(path, file_format, dialect, sheet, scratch)
+        return readers.headers_of(path, file_format, dialect, sheet)
     except FileRejected as error:
         return error
 
