@@ -145,7 +145,10 @@ def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable
     for column, cell in mapping.columns.items():
         if table.by_name[column].kind in HASHED_KINDS or cell.hashed:
             _hash_distinct(context, table.by_name[column], cell)
-    typed = [_typed(context, table, mapping, part) for part in _parts(context, mapping)]
+    parts = _parts(context, mapping)
+    typed = [_typed(context, table, mapping, part) for part in parts]
+    if mapping.each_of == "[]":
+        typed += [_broken_list(table, mapping, part) for part in parts]
     context.connection.execute(
         f"create or replace table typed.{name} as "
         + ("\nunion all by name\n".join(typed) or _nothing(table, mapping))
@@ -178,12 +181,23 @@ def _parts(context: Context, mapping: TableMapping) -> list[Part]:
     """Per header that the unpivot pattern matches, its column and the captured groups."""
     if not mapping.unpivot:
         return [Part()]
-    pattern = re.compile(mapping.unpivot)
+    pattern = re.compile(mapping.unpivot, re.IGNORECASE)
     return [
         Part(header, f"c{i}", {k: v or "" for k, v in match.groupdict().items()})
         for i, header in enumerate(context.sheet.headers)
         if (match := pattern.fullmatch(header))
     ]
+
+
+def _broken_list(table: Table, mapping: TableMapping, part: Part) -> str:
+    """The records whose cell should be a list in JSON and is none, each with its reason."""
+    empty = _nothing(table, mapping).removesuffix(" where false")
+    reason = literal(f"{part.header}: not_json")
+    return (
+        f"select * replace (broken.record_number as record_number, [{reason}] as reasons) "
+        f"from ({empty}) cross join (select record_number from source where {part.column} is not "
+        f"null and not json_valid({part.column})) as broken(record_number)"
+    )
 
 
 def _nothing(table: Table, mapping: TableMapping) -> str:
@@ -260,14 +274,17 @@ def _rules_across(
 
 
 def _is_totals_row(context: Context) -> str:
-    """A line that sums the ones above: it opens with such a word, and most of it is empty."""
+    """A line that sums those above: it opens with such a word, and ends the file or is sparse."""
     columns = [f"c{i}" for i in range(len(context.sheet.headers))]
-    if len(columns) < 3:
-        return "false"
-    first = f"lower(trim(coalesce({', '.join(columns)}), ' :'))"
+    row = context.connection.execute("select max(record_number) from source").fetchone()
+    last = (row[0] if row else None) or 0
+    first = f"lower(trim(coalesce({', '.join(columns)})))"
     filled = " + ".join(f"cast({column} is not null as integer)" for column in columns)
-    words = ", ".join(map(literal, TOTALS))
-    return f"case when 2 * ({filled}) <= {len(columns)} then list_contains([{words}], {first}) end"
+    is_sparse = f"(record_number > {last - 3} or 2 * ({filled}) <= {len(columns)})"
+    return (
+        f"case when {is_sparse} then "
+        rf"regexp_full_match({first}, '({'|'.join(TOTALS)})\s*(\(.*\))?\s*:?') end"
+    )
 
 
 # --- text ----------------------------------------------------------------------------------------
@@ -304,9 +321,12 @@ def _rows(mapping: TableMapping, part: Part) -> str:
     filled = f"nullif(trim({part.column}), '') is not null"
     if not mapping.each_of:
         return f"(select * from source where {filled})"
-    parts = f"string_split({part.column}, {literal(mapping.each_of)})"
     if mapping.each_of == "[]":
         parts = f"json_extract({part.column}, '$[*]')"
+        filled += f" and json_valid({part.column})"
+    else:
+        split = f"string_split({part.column}, {literal(mapping.each_of)})"
+        parts = f"list_filter({split}, lambda part: trim(part) <> '')"
     return f"(select * replace (unnest({parts}) as {part.column}) from source where {filled})"
 
 
@@ -342,7 +362,11 @@ def _places(context: Context, wanted: Sequence[str]) -> list[str]:
 
 
 def _first_filled(context: Context, wanted: Sequence[str]) -> str:
-    filled = [f"nullif(trim({column}), '')" for column in _places(context, wanted)]
+    nulls = ", ".join(literal(word.lower()) for word in ("", *context.dialect.nulls))
+    filled = [
+        f"case when lower(trim({column})) not in ({nulls}) then {column} end"
+        for column in _places(context, wanted)
+    ]
     return f"coalesce({', '.join([*filled, 'cast(null as varchar)'])})"
 
 
@@ -462,7 +486,7 @@ def _plain_number(context: Context, text: str) -> str:
     group = "[" + SPACES + re.escape(dialect.thousands) + "]"
     decimal = re.escape(dialect.decimal)
     form = rf"^[+-]?(\d+|\d{{1,3}}({group}\d{{3}})+)({decimal}\d+)?[{SPACES}]?%?$"
-    plain = f"regexp_replace({text}, {literal(group)}, '', 'g')"
+    plain = f"ltrim(regexp_replace({text}, {literal(group)}, '', 'g'), '+')"
     if dialect.decimal == ",":
         plain = f"replace({plain}, ',', '.')"
     bare = rf"^-?\d+({decimal}\d+)?$" if dialect.decimal == "." else r"^-?\d+$"
@@ -531,6 +555,9 @@ def _instant(context: Context, cell: Cell, text: str) -> tuple[str, str]:
             )
         elif form.endswith("%z"):
             utc.append(f"timezone('UTC', try_strptime({text}, [{literal(form)}]))")
+        elif form.startswith("%Y%m%d"):  # without signs between, 2026111 would be read somehow
+            whole = f"regexp_matches({text}, '^\\d{{8}}(\\D|$)')"
+            local.append(f"case when {whole} then try_strptime({text}, [{literal(form)}]) end")
         else:
             local.append(f"try_strptime({text}, [{literal(form)}])")
     nothing = "cast(null as timestamp)"
@@ -546,7 +573,9 @@ def _time(context: Context, cell: Cell, name: str, kind: Kind) -> Cast:
     text, local, utc = f"t_{name}", f"l_{name}", f"u_{name}"
     parsed = dict(zip((local, utc), _instant(context, cell, text), strict=True))
     unread = f"{local} is null and {utc} is null"
+    is_declared = any("%" in form for form in cell.dates or context.dialect.dates)
     numbered = rf"regexp_matches({text}, '^\d{{1,2}}[/.-]\d{{1,2}}[/.-]\d{{4}}')"
+    numbered = "false" if is_declared else numbered
     broken = [
         ("not_a_date", f"{unread} and not {numbered}"),
         (ORDER_NOT_DECLARED, f"{unread} and {numbered}"),

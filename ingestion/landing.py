@@ -115,7 +115,7 @@ class Landing:
             self._clean()
             outcomes: list[FileOutcome] = []
             for path in inbox_files(self.home):
-                outcomes += self._arrived(path, path.relative_to(self.home.inbox).as_posix())
+                outcomes += self._arrived(path, _name(path, self.home))
             outcomes += self._relanded({outcome.sha256 for outcome in outcomes})
             loads = self._in_force(outcomes)
             return Report(outcomes, loads, self._unknown_stages(loads) if self.dry_run else [])
@@ -152,11 +152,12 @@ class Landing:
             sha256, archived = self._archived(path)
             receipt = self._with_name(sha256, path, name)
             if members := self._members(archived):
-                return [
-                    outcome
-                    for member, place in members
-                    for outcome in self._arrived(place, f"{name}/{member}")
-                ]
+                when = path.stat()
+                outcomes = []
+                for member, place in members:
+                    os.utime(place, ns=(when.st_atime_ns, when.st_mtime_ns))
+                    outcomes += self._arrived(place, f"{name}/{member}")
+                return outcomes
             return self._land(shown, archived, receipt)
         except FileHeld as held:
             return [FileOutcome(shown, "held", message=f"{shown}: {held}")]
@@ -171,9 +172,16 @@ class Landing:
         folder = self.scratch / f"members-{archived.name}"
         folder.mkdir(exist_ok=True)
         found = READER.call(readers.unpacked, archived, folder, size=archived.stat().st_size)
-        if found == []:
+        if found is None:
+            return None
+        places = {member: place for member, place in found if not member.endswith(SIDECAR)}
+        if not places:
             raise FileRejected("empty_file", "is an archive with nothing in it; export it again")
-        return found
+        for member, place in found:
+            beside = places.get(member.removesuffix(SIDECAR))
+            if beside and member.endswith(SIDECAR):
+                place.replace(beside.with_name(beside.name + SIDECAR))
+        return list(places.items())
 
     def _archived(self, path: Path) -> tuple[str, Path]:
         """Copy the bytes under their hash; refuse what is not a plain file.
@@ -242,7 +250,8 @@ class Landing:
         """Land archived bytes, sheet by sheet, unless these very loads are there already."""
         before = self._entries(receipt)
         entries, others = before, receipt.get("other_sheets", [])
-        if not before or not all(self._done(receipt, *item) for item in before.items()):
+        is_same = receipt.get("mappings") == self.mappings.fingerprint
+        if not is_same or not all(self._done(receipt, *item) for item in before.items()):
             names = [Path(seen["name"]).name for seen in receipt["names"]]
             size = receipt["bytes"]
             labels, others = READER.call(
@@ -259,6 +268,7 @@ class Landing:
             loads.append((sheet, outcome, manifest))
         receipt["entries"] = {sheet: entry.label for sheet, entry in entries.items()}
         receipt["other_sheets"] = others
+        receipt["mappings"] = self.mappings.fingerprint
         self._keep(receipt)
         return [
             self._outcome(f"{name} [{sheet}]" if len(loads) > 1 else name, outcome, receipt, m)
@@ -268,7 +278,7 @@ class Landing:
     def _outcome(
         self, name: str, outcome: str, receipt: dict[str, Any], manifest: dict[str, Any]
     ) -> FileOutcome:
-        first = receipt["first_name"]
+        first = _printable(receipt["first_name"])
         message = f"{name}: already landed as {first}" if outcome == "already_landed" else ""
         return FileOutcome(
             name,
@@ -284,7 +294,13 @@ class Landing:
             manifest["first_rejects"],
             message=message,
             notes=manifest["notes"],
-            unused=manifest["unmapped_headers"] + [f"[{s}]" for s in receipt["other_sheets"]],
+            unused=[
+                _printable(unused)
+                for unused in (
+                    *manifest["unmapped_headers"],
+                    *(f"[{sheet}]" for sheet in receipt["other_sheets"]),
+                )
+            ],
         )
 
     def _entries(self, receipt: dict[str, Any]) -> dict[str, Entry]:
@@ -402,9 +418,9 @@ class Landing:
                 # The file's own name first, then the archive or folder it came in.
                 for part in reversed(Path(seen["name"]).parts):
                     if match := re.search(known_at.file_name, part):
-                        return self.company.end_of(_day(match.group(1), seen["name"]))
+                        return self.company.end_of(_day(match.group(1)))
         if receipt.get("sidecar"):
-            return self.company.end_of(_day(receipt["sidecar"], receipt["first_name"] + SIDECAR))
+            return self.company.end_of(_day(receipt["sidecar"]))
         return None
 
 
@@ -437,7 +453,7 @@ def is_new(home: Home) -> bool:
             known.add((seen["name"], seen["size"], seen["mtime_ns"]))
     for path in inbox_files(home):
         status = path.lstat()
-        name = path.relative_to(home.inbox).as_posix()
+        name = _name(path, home)
         # A link or pipe never gets a receipt; it must not trigger a run a minute.
         if stat.S_ISREG(status.st_mode) and (name, status.st_size, status.st_mtime_ns) not in known:
             return True
@@ -462,6 +478,12 @@ def _own_columns(name: str) -> FileMapping:
     )
 
 
+def _name(path: Path, home: Home) -> str:
+    """A file's name within the inbox; letters that are not UTF-8 become question marks."""
+    name = path.relative_to(home.inbox).as_posix()
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _read_receipt(path: Path) -> dict[str, Any]:
     receipt: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     if "entries" not in receipt:  # written before workbooks could have several sheets
@@ -484,7 +506,7 @@ def _sidecar(path: Path) -> str | None:
     )
 
 
-def _day(text: str, name: str) -> date:
+def _day(text: str) -> date:
     digits = re.sub(r"\D", "", text)[:8]
     try:
         day = date.fromisoformat(digits)
@@ -493,5 +515,6 @@ def _day(text: str, name: str) -> date:
         return day
     except ValueError as error:
         raise FileRejected(
-            "known_at_unreadable", f"{name}: the date it was known must read like 2026-03-31"
+            "known_at_unreadable",
+            "has a date in its name or beside it that is none; write 2026-03-31",
         ) from error

@@ -269,7 +269,7 @@ def _unmapped(entry: Entry, sheet: Sheet) -> list[str]:
         for cell in table.columns.values():
             used |= set(cell.all_headers) | set(cell.choose.by if cell.choose else ())
         if table.unpivot:
-            used |= {h for h in sheet.headers if re.fullmatch(table.unpivot, h)}
+            used |= {h for h in sheet.headers if re.fullmatch(table.unpivot, h, re.IGNORECASE)}
     folded = {header.casefold() for header in used}
     return [h for h in sheet.headers if h and h.casefold() not in folded]
 

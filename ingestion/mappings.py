@@ -219,6 +219,11 @@ class FileMapping(Strict):
             for column in table.columns:
                 if column not in known:
                     raise ValueError(f"{name} has no column {column}; it has {', '.join(known)}")
+            has_money = "amount" in table.columns and "currency" in known
+            if has_money and "currency" not in table.columns:
+                raise ValueError(
+                    f"{name} maps amount and so needs currency: a header, or {{constant: SEK}}"
+                )
             missing = [c.name for c in known.values() if c.required and c.name not in table.columns]
             if missing:
                 raise ValueError(f"{name} needs {', '.join(missing)}")
@@ -293,6 +298,16 @@ class Mappings:
     entries: dict[str, Entry]
     stages: dict[str, tuple[Mapping[str, Any], ...]]
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when any file may be recognised as another kind than before."""
+        kept = {"formats", "names", "headers", "dialect"}
+        content = {
+            label: entry.mapping.model_dump(mode="json", include=kept)
+            for label, entry in self.entries.items()
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
     @classmethod
     def of(cls, home: Home, company: Company) -> "Mappings":
         """Shipped mappings with the home's own laid over them, key by key.
@@ -345,7 +360,7 @@ def _is_pattern(wanted: str) -> bool:
 
 def _has(headers: list[str], wanted: str) -> bool:
     if _is_pattern(wanted):
-        return any(re.fullmatch(wanted[1:-1], header) for header in headers)
+        return any(re.fullmatch(wanted[1:-1], header, re.IGNORECASE) for header in headers)
     return place_of(wanted, headers) is not None
 
 

@@ -36,22 +36,27 @@ MAX_LABELS = 40  # a column with more different texts names no stages
 FITS = 0.98  # share of the filled cells that must be of the column's kind
 LIKE = 0.84  # how like a known header must be for a question
 
-# Words by which labels tell what they are.
+# What labels say by themselves; any other that only holds such a word is asked about.
 KINDS = {
-    "won": r"\b(won|win|vunn\w*|vann|closed.?won|order|avtal|signed|gewonnen|gagn\w+|ganad\w)\b",
-    "lost": r"\b(lost|loss|förlor\w*|avslag|avböj\w*|closed.?lost|verloren|perdu\w*|perdid\w)\b",
-}
+    "won": ("won", "closed won", "deal won", "vunnen", "vunnet", "vann", "avtal", "gewonnen",
+            "gagnée", "gagné", "ganado", "fechado ganho", "avslutad - order 100%"),
+    "lost": ("lost", "closed lost", "deal lost", "förlorad", "förlorat", "avslag", "avböjd",
+             "verloren", "perdue", "perdu", "perdido", "fechado perdido",
+             "avslutad - ingen order 0%"),
+}  # fmt: skip
+LIKE_KINDS = r"\b(won|win|vunn\w*|order|avtal\w*|signed|lost|loss|förlor\w*|avslag|avb\w+|closed)\b"
 TYPES = {
-    "call": r"call|samtal|ring|phone|telefon|tel\b|cellular",
-    "meeting": r"meeting|möte|demo|visit|besök|lunch",
-    "email": r"e-?mail|e-?post|mejl|newsletter",
-    "message": r"sms|message|chat|linkedin|meddelande|whatsapp",
-    "task": r"task|uppgift|to.?do",
-    "note": r"note|anteckning",
+    "call": r"\b(calls?|samtal|telefonsamtal|ring|phone|telephone|telefon|cellular)\b",
+    "meeting": r"\b(meetings?|\w*möte|\w*möten|demo|visit|besök|kundbesök|lunch)\b",
+    "email": r"\b(e-?mails?|e-?post|mejl|newsletter|nyhetsbrev)\b",
+    "message": r"\b(sms|messages?|chat|linkedin|meddelande|whatsapp)\b",
+    "task": r"\b(tasks?|uppgift|to.?do)\b",
+    "note": r"\b(notes?|anteckning|notering)\b",
 }
 
 DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d",
-        "%Y.%m.%d", "%Y%m%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d %b %Y", "%d %B %Y",
+        "%Y.%m.%d", "%Y%m%d", "%d/%m/%y", "%m/%d/%y", "%y/%m/%d", "%d.%m.%y", "%m.%d.%y",
+        "%y.%m.%d", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d %b %Y", "%d %B %Y",
         "%b %d, %Y")  # fmt: skip
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p")
 ISO = re.compile(f"{ISO_DAY}({ISO_TIME}({ISO_OFFSET})?)?")
@@ -136,11 +141,14 @@ def propose(
         known = _vocabulary(shipped)
         _choose_table(proposal, profiles, known)
         _choose_columns(proposal, profiles, known, numbers, dates)
+        _per_column(proposal, dates)
         labels = _ordered_labels(proposal, connection, sheet, numbers)
-    _complete(proposal, profiles, known, labels)
-    if found := re.search(r"\d{4}-\d{2}-\d{2}|\d{8}", name):
-        long = "-" in found[0]
-        proposal.known_at = r"(\d{4}-\d{2}-\d{2})" if long else r"(\d{8})"
+        _complete(proposal, profiles, known, labels)
+        _check_steps(proposal, connection, sheet)
+    if re.search(r"(19|20)\d{2}-[01]\d-[0-3]\d", name):
+        proposal.known_at = r"(\d{4}-\d{2}-\d{2})"
+    elif re.search(r"(?<!\d)20\d{2}[01]\d[0-3]\d(?!\d)", name):
+        proposal.known_at = r"(\d{8})"
     else:
         proposal.questions.append(
             "Nothing in the file's name says when it was exported, so it counts as known from its "
@@ -158,7 +166,7 @@ def _dialect(path: Path, proposal: Proposal, scratch: Path) -> Dialect:
         return _sheet_dialect(path, proposal, scratch)
     if proposal.file_format != "csv":
         return Dialect()
-    encoding, why = _encoding(path)
+    encoding, why = _encoding(path, scratch)
     lines = _first_lines(path, encoding, scratch)
     separator, skip, width = _separator(lines)
     if encoding != "utf-8":
@@ -187,19 +195,19 @@ def _sheet_dialect(path: Path, proposal: Proposal, scratch: Path) -> Dialect:
             f"The workbook has several sheets; this is about {proposal.sheet!r}. Map {others} too "
             "if they hold records."
         )
-    return Dialect()
+    rows = readers.first_rows(path, proposal.sheet or "", 50)
+    skip = _titles(rows, max(map(len, rows)))
+    if skip:
+        proposal.dialect["skip_lines"] = (skip, "rows above the headers")
+    return Dialect(skip_lines=skip)
 
 
-def _encoding(path: Path) -> tuple[Any, str]:
-    with path.open("rb") as file:
-        start = file.read(1 << 16)
-    if marked := readers.encoding_of(start):
-        return ("utf-8" if marked.startswith("utf-8") else "utf-16"), "its first bytes say so"
-    try:
-        path.read_text(encoding="utf-8")
-    except UnicodeError:
-        return "cp1252", "not UTF-8; what Windows writes in Western Europe"
-    return "utf-8", "valid throughout"
+def _encoding(path: Path, scratch: Path) -> tuple[Any, str]:
+    if marked := readers.encoding_marked(path):
+        return marked, "its first bytes say so"
+    if readers.decodes(path, Dialect(), scratch):
+        return "utf-8", "valid throughout"
+    return "cp1252", "not UTF-8; what Windows writes in Western Europe"
 
 
 def _first_lines(path: Path, encoding: Any, scratch: Path) -> list[str]:
@@ -221,10 +229,19 @@ def _separator(lines: list[str]) -> tuple[str, int, int]:
             continue
         width, n = Counter(widths).most_common(1)[0]
         if width > 1:
-            skip = next(i for i, row in enumerate(rows) if len(row) == width)
+            skip = _titles(rows, width)
             best = max(best, (n / len(widths), width, separator, skip))
     share, width, separator, skip = best
     return (separator, skip, width) if share >= 0.5 else (",", 0, 1)
+
+
+def _titles(rows: list[list[str]], width: int) -> int:
+    """How many rows stand above the headers: the first row as full as the ones below it."""
+    counts = [sum(1 for cell in row if cell.strip()) for row in rows]
+    usual = Counter(n for n in counts if n).most_common(1)[0][0]
+    return next(
+        (i for i, row in enumerate(rows) if len(row) == width and counts[i] >= 0.6 * usual), 0
+    )
 
 
 # --- columns of the file -------------------------------------------------------------------------
@@ -235,7 +252,7 @@ def _profiles(connection: duckdb.DuckDBPyConnection, sheet: Sheet) -> list[Profi
     for i, header in enumerate(sheet.headers):
         rows = connection.execute(
             f"select trim(c{i}, '{SPACES_CHARS}'), count(*) from "
-            f"(select c{i} from source order by record_number limit {SAMPLE}) group by 1"
+            f"(select c{i} from source order by record_number limit {SAMPLE}) group by 1 order by 2 desc, 1"
         ).fetchall()
         total = sum(n for _, n in rows)
         texts = Counter({text: n for text, n in rows if text})
@@ -306,16 +323,21 @@ def _dates(profiles: list[Profile], proposal: Proposal) -> dict[str, tuple[str, 
             orders[forms].append(profile.header)
     settled = sorted({forms[0] for forms in found.values() if len(forms) == 1})
     for forms, headers in orders.items():
-        # Another column of the file, written alike, may settle the order.
         known = [form for form in forms if form in settled]
         if len(known) == 1:
+            # Another column of the file, written alike, settles the order for both.
+            found |= dict.fromkeys(headers, (known[0],))
+            listed = ", ".join(map(repr, headers))
+            proposal.questions.append(
+                f"The dates of {listed} are read as {known[0]}, as other columns must be. Right?"
+            )
             continue
         listed = ", ".join(map(repr, headers))
         proposal.questions.append(
             f"In the dates of {listed} either part may be the day. Which comes first? Set "
             f"dialect.dates to {' or to '.join(json.dumps([form]) for form in forms)}."
         )
-    if settled and settled != ["iso"]:
+    if len(settled) == 1 and settled != ["iso"]:
         proposal.dialect["dates"] = (settled, "read every date there is")
     return found
 
@@ -339,6 +361,15 @@ def _date_forms(profile: Profile) -> tuple[str, ...]:
         )
         return ("excel_serial",) if is_date else ()
     return tuple(forms)
+
+
+def _per_column(proposal: Proposal, dates: Mapping[str, tuple[str, ...]]) -> None:
+    """Columns of one file that write dates differently each say how."""
+    settled = {forms[0] for forms in dates.values() if len(forms) == 1}
+    for column in proposal.columns:
+        forms = dates.get(column.cell.get("from", [""])[0], ())
+        if len(settled) > 1 and len(forms) == 1 and forms != ("iso",):
+            column.cell["dates"] = list(forms)
 
 
 def _reads(text: str, form: str) -> bool:
@@ -442,8 +473,17 @@ def _choose_columns(
         words = known[proposal.table][column.name]
         named = [p for p in profiles if _plain(p.header) in words and p.header not in used]
         fitting = [p for p in named if _fit(column, p, numbers, dates) >= FITS]
+        if len(fitting) > 1 and column.name == "stage_id":
+            fitting = [p for p in fitting if _plain(p.header) != "status"]
         if len(fitting) > 1 and column.kind is Kind.ID and column.required:
-            fitting = [p for p in fitting if p.is_key][:1] or fitting
+            # By how well the header says it: `Deal ID` before `Nr`.
+            order = list(words)
+            fitting.sort(key=lambda p: order.index(_plain(p.header)))
+            others = ", ".join(repr(p.header) for p in fitting[1:])
+            proposal.questions.append(
+                f"{fitting[0].header!r} is taken for {column.name}. Or is it {others}?"
+            )
+            fitting = fitting[:1]
         if len(fitting) == 1:
             (profile,) = fitting
             used.add(profile.header)
@@ -453,6 +493,12 @@ def _choose_columns(
             continue
         _ask_about(proposal, column, profiles, named, fitting, words, used)
     proposal.unused = [p.header for p in profiles if p.header not in used]
+    if not used:
+        # A file without a header row would have its first record shown.
+        proposal.unused = []
+        proposal.questions.append(
+            "No header is known. Is the first row one? If not, add one; if so, name the columns."
+        )
     names = {c.column: c for c in proposal.columns}
     if (seller := names.get("seller_id")) and _profile(profiles, seller).names_people:
         proposal.questions.append(
@@ -520,8 +566,11 @@ def _fit(
         return profile.share(lambda text: "@" in text)
     if column.kind is Kind.PHONE_HASH:
         return profile.share(lambda text: bool(re.fullmatch(r"[+\d() /.-]{6,}", text)))
-    if column.name in ("stage_id", "pipeline_id", "status", "type"):
-        return 1.0 if len(profile.texts) <= MAX_LABELS else 0.0
+    if column.choices or column.name in ("stage_id", "pipeline_id"):
+        # Labels are shown; free text, names and numbers of people must not be.
+        few = len(profile.texts) <= MAX_LABELS
+        plain = all(len(t) <= 40 and not re.search(r"@|\d{5}", t) for t in profile.texts)
+        return 1.0 if few and plain else 0.0
     return 1.0
 
 
@@ -532,7 +581,7 @@ def _column(column: Column, profile: Profile, who: str, numbers: Numbers) -> Col
     if column.kind is Kind.FRACTION and _is_percent(profile, numbers):
         cell["unit"] = "percent"
     if column.name == "status":
-        values = {label: _kind_of(label) for label in profile.texts if _kind_of(label) != label}
+        values = {t: _status_of(t) for t in profile.texts if _status_of(t) != t.lower()}
     elif column.choices:
         values = _choices(column, profile)
     elif column.kind is Kind.CURRENCY and profile.filled < 1:
@@ -546,7 +595,14 @@ def _is_percent(profile: Profile, numbers: Numbers) -> bool:
 
 
 def _kind_of(label: str) -> str:
-    return next((k for k, form in KINDS.items() if re.search(form, label, re.I)), "open")
+    return next((k for k, labels in KINDS.items() if label.casefold() in labels), "open")
+
+
+def _status_of(label: str) -> str | None:
+    if label.casefold() in ("open", "öppen", "pågående", "in progress", "offen", "en cours"):
+        return "open"
+    kind = _kind_of(label)
+    return kind if kind != "open" else None
 
 
 def _choices(column: Column, profile: Profile) -> dict[str, str | None]:
@@ -554,7 +610,7 @@ def _choices(column: Column, profile: Profile) -> dict[str, str | None]:
     for label in profile.texts:
         if label.lower() not in column.choices:
             found = [c for c, form in TYPES.items() if re.search(form, label, re.I)]
-            values[label] = found[0] if column.name == "type" and found else None
+            values[label] = found[0] if column.name == "type" and len(found) == 1 else None
     return values
 
 
@@ -590,6 +646,21 @@ def _ordered_labels(
     return [label for (label,) in rows]
 
 
+def _check_steps(proposal: Proposal, connection: duckdb.DuckDBPyConnection, sheet: Sheet) -> None:
+    """Rows that share deal and day are no steps of it; they may be lines of an order."""
+    if proposal.history is None:
+        return
+    identity = next(c.cell["from"][0] for c in proposal.columns if c.column == "deal_id")
+    pair = ", ".join(f"c{sheet.headers.index(h)}" for h in (identity, proposal.history[1]))
+    row = connection.execute(f"select count(*) - count(distinct ({pair})) from source").fetchone()
+    if row and row[0]:
+        proposal.questions.append(
+            f"{row[0]} rows share {identity!r} and {proposal.history[1]!r} with another, as lines "
+            "of an order do. A row must be a deal, or one step or day of it; export it so."
+        )
+        proposal.history = None
+
+
 def _complete(
     proposal: Proposal, profiles: list[Profile], known: Vocabulary, labels: list[str]
 ) -> None:
@@ -606,7 +677,7 @@ def _complete(
             "No column names the currency; amounts are taken to be in the company's own."
         )
     for column in proposal.columns:
-        if None in column.values.values() and column.column in ("type", "direction"):
+        if None in column.values.values():
             unknown = ", ".join(repr(k) for k, v in column.values.items() if v is None)
             choices = ", ".join(TABLES[proposal.table].by_name[column.column].choices)
             proposal.questions.append(
@@ -646,6 +717,9 @@ def _complete_stages(
             proposal.stages.append(_stage(kind.capitalize(), len(proposal.stages) + 1, kind))
     found = {stage["kind"] for stage in proposal.stages}
     missing = [kind for kind in ("won", "lost") if kind not in found]
+    unclear = [t for t in labels if kinds[t] == "open" and re.search(LIKE_KINDS, t, re.I)]
+    for label in unclear:
+        proposal.questions.append(f"Does {label!r} mean that a deal is open, won or lost?")
     unsure = f" None of them says that a deal is {' or '.join(missing)}." if missing else ""
     order = (
         "They stand in the order of the file's probabilities."

@@ -25,6 +25,8 @@ def proposed(home: Home, file: Path) -> Proposal:
         validated(path.name, read_yaml(path), SystemMapping)
         for path in sorted(SHIPPED.glob("*.yml"))
     ]
+    if not file.is_file():
+        raise UserError(f"{file.name}: is not a plain file")
     with tempfile.TemporaryDirectory(prefix="mellantid-") as scratch:
         return READER.call(
             profiling.propose,
@@ -58,6 +60,8 @@ def saved(home: Home, proposal: Proposal, system: str, key: str) -> Path:
     Raises UserError if that file is not one that a kind of file can be added to.
     """
     path = home.mappings / f"{system}.yml"
+    if (SHIPPED / path.name).exists():
+        raise UserError(f"--system {system}: that mapping is shipped; choose a name of your own")
     key = file_key(key)
     if path.exists():
         before = path.read_text(encoding="utf-8")
@@ -68,6 +72,8 @@ def saved(home: Home, proposal: Proposal, system: str, key: str) -> Path:
                 "`files`; choose another --system"
             )
         text = f"{before.rstrip()}\n\n{questions(proposal)}{file_block(proposal, key)}"
+        if proposal.stages and "stages" not in known:
+            text = text.replace("\nfiles:\n", f"\n{stages(proposal)}files:\n", 1)
     else:
         text = as_text(proposal, system, key)
     validated(f"mappings/{path.name}", _parsed(text, path), SystemMapping)
@@ -106,7 +112,7 @@ def file_block(proposal: Proposal, key: str) -> str:
     if kind == "steps":
         lines += _step_lines(proposal, dated_by)
     if proposal.unused:
-        lines.append(f"    # Not asked for: {', '.join(proposal.unused)}")
+        lines.append(f"    # Not asked for: {_one_line(', '.join(proposal.unused))}")
     return "\n".join(lines) + "\n"
 
 
@@ -160,7 +166,14 @@ def stages(proposal: Proposal) -> str:
 
 def questions(proposal: Proposal) -> str:
     """The open questions, as comments."""
-    return "".join(f"# QUESTION {i}. {q}\n" for i, q in enumerate(proposal.questions, start=1))
+    return "".join(
+        f"# QUESTION {i}. {_one_line(q)}\n" for i, q in enumerate(proposal.questions, start=1)
+    )
+
+
+def _one_line(text: str) -> str:
+    """A comment that a header with line breaks or escape codes cannot leave."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _scalar(text: Any) -> str:

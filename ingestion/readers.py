@@ -21,6 +21,7 @@ import threading
 import unicodedata
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -147,7 +148,7 @@ def headers_of(path: Path, file_format: Format, dialect: Dialect, sheet: str | N
     with _trusted_to_nobody():
         if file_format == "csv":
             start = io.StringIO(_start_of_text(path, dialect), newline="")
-            return _first_record(_from_headers(start, dialect), dialect)
+            return _first_record(start, dialect)
         if file_format == "xlsx":
             return _workbook_headers(path, dialect, sheet)
         with duckdb.connect() as connection:
@@ -268,9 +269,9 @@ def plain_text(path: Path, dialect: Dialect, scratch: Path) -> Path:
         head = raw.read(1 << 16)
     zipped = head.startswith(b"\x1f\x8b")
     is_plain = dialect.encoding == "utf-8" and not zipped and encoding_of(head) is None
-    if is_plain and not head.lower().startswith(b"sep="):
+    if is_plain and not dialect.skip_lines and not head.lower().startswith(b"sep="):
         return path
-    target = scratch / f"{path.name}.{dialect.encoding}.txt"
+    target = scratch / f"{path.name}.{dialect.encoding}.{dialect.skip_lines}.txt"
     if target.exists():
         return target
     partial = target.with_suffix(".part")
@@ -307,10 +308,8 @@ def _copy_decoded(file: Any, out: io.TextIOBase, dialect: Dialect, packed: int) 
         if inflated > MAX_INFLATED_BYTES or (inflated > packed * MAX_RATIO and inflated > 1 << 26):
             raise FileRejected("too_large", "unpacks to far more than an export can hold")
         text = decoder.decode(chunk)
-        if at_start and text.lower().startswith("sep="):
-            text = text.partition("\n")[2]
+        out.write(_from_headers(text, dialect) if at_start else text)
         at_start = False
-        out.write(text)
     out.write(decoder.decode(b"", final=True))
 
 
@@ -334,7 +333,7 @@ def _start_of_text(path: Path, dialect: Dialect) -> str:
             start = file.read(2 * MAX_FIELD_BYTES)
         decoder = codecs.getincrementaldecoder(encoding_of(start) or dialect.encoding)("strict")
         text = decoder.decode(start)
-    return text.partition("\n")[2] if text.lower().startswith("sep=") else text
+    return _from_headers(text, dialect)
 
 
 def encoding_of(start: bytes) -> str | None:
@@ -360,11 +359,11 @@ def encoding_marked(path: Path) -> str | None:
     return found[:6].rstrip("-") if found else None
 
 
-def _from_headers(file: Any, dialect: Dialect) -> Any:
-    """The open file, past the lines above the headers."""
-    for _ in range(dialect.skip_lines):
-        next(file, "")
-    return file
+def _from_headers(text: str, dialect: Dialect) -> str:
+    """The start of a text, past the lines above the headers."""
+    for _ in range(dialect.skip_lines + text.lower().startswith("sep=")):
+        text = text.partition("\n")[2]
+    return text
 
 
 def _csv_records(file: Any, dialect: Dialect) -> Iterator[list[str]]:
@@ -382,7 +381,7 @@ def _first_record(file: Any, dialect: Dialect) -> list[str]:
 
 def _read_csv(text: Path, dialect: Dialect, connection: duckdb.DuckDBPyConnection) -> Sheet:
     with text.open(encoding="utf-8", newline="") as file:
-        headers = _first_record(_from_headers(file, dialect), dialect)
+        headers = _first_record(file, dialect)
     _check_headers(headers)
     columns = {f"c{i}": "VARCHAR" for i in range(len(headers))}
     empty = " and ".join(f"coalesce(trim({column}), '') = ''" for column in columns)
@@ -395,8 +394,8 @@ def _read_csv(text: Path, dialect: Dialect, connection: duckdb.DuckDBPyConnectio
                 from read_csv(
                     $path, auto_detect = false, header = true, columns = {columns}, delim = $delim,
                     quote = '"', escape = '"', null_padding = false, strict_mode = true,
-                    skip = {dialect.skip_lines}, max_line_size = {MAX_FIELD_BYTES},
-                    hive_partitioning = false, compression = 'none'
+                    max_line_size = {MAX_FIELD_BYTES}, hive_partitioning = false,
+                    compression = 'none'
                 )
             )
             -- Lines of nothing but separators, as spreadsheets leave them below a table.
@@ -409,15 +408,38 @@ def _read_csv(text: Path, dialect: Dialect, connection: duckdb.DuckDBPyConnectio
         sheet = _read_csv_carefully(text, headers, dialect, connection)
     else:
         sheet = Sheet(headers, _count(connection))
-    if _is_open(text) and not dialect.open_end:
+    _check_swallowed(connection, len(headers), dialect)
+    if _is_open(text, dialect) and not dialect.open_end:
         _set_last_aside(sheet, connection)
     return sheet
 
 
-def _is_open(text: Path) -> bool:
+def _check_swallowed(connection: duckdb.DuckDBPyConnection, width: int, dialect: Dialect) -> None:
+    """A cell with lines as wide as records has swallowed some: a quotation mark is missing."""
+    if width < 3:
+        return
+    lines = "string_split({column}, chr(10))"
+    separators = f"len(line) - len(replace(line, {literal(dialect.separator)}, ''))"
+    swallowed = " or ".join(
+        f"(contains({column}, chr(10)) and len(list_filter({lines.format(column=column)}, "
+        f"lambda line: {separators} >= {width - 1})) > 0)"
+        for column in (f"c{i}" for i in range(width))
+    )
+    row = connection.execute(f"select min(record_number) from source where {swallowed}").fetchone()
+    if row and row[0] is not None:
+        raise FileRejected(
+            "unterminated_quote",
+            f"has a cell in record {row[0]} that holds whole lines: a quotation mark is missing; "
+            "export it again",
+        )
+
+
+def _is_open(text: Path, dialect: Dialect) -> bool:
+    """Whether the last line has no end, and is more than spaces and separators."""
     with text.open("rb") as file:
-        file.seek(max(text.stat().st_size - 1, 0))
-        return file.read() not in (b"\n", b"\r", b"")
+        file.seek(max(text.stat().st_size - MAX_FIELD_BYTES, 0))
+        last = file.read().replace(b"\r", b"\n").rpartition(b"\n")[2]
+    return bool(last.decode(errors="replace").strip(f" {dialect.separator}"))
 
 
 def _set_last_aside(sheet: Sheet, connection: duckdb.DuckDBPyConnection) -> None:
@@ -458,20 +480,23 @@ def _numbered(
     After a broken one the next line begins anew, so that a stray quotation mark costs one record.
     """
     with text.open(encoding="utf-8", newline="") as file:
-        records = _csv_records(_from_headers(file, dialect), dialect)
+        records: Any = _csv_records(file, dialect)
         next(records)
         number = 0
         while True:
+            before = records.line_num
             try:
                 record = next(records)
             except StopIteration:
                 return
             except csv.Error as error:
                 number += 1
-                if "end of data" in str(error):
+                is_at_end = "end of data" in str(error)
+                if is_at_end or records.line_num - before > 1:
+                    where = "ends within" if is_at_end else "has lines within"
                     raise FileRejected(
                         "unterminated_quote",
-                        f"ends within a quotation that opens after record {number - 1}; it may be "
+                        f"{where} a quotation that opens after record {number - 1}; it may be "
                         "cut short, export it again",
                     ) from error
                 too_large = "field limit" in str(error)
@@ -488,13 +513,22 @@ def _numbered(
 PACKAGE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
 OFFICE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
 # A formula without its result: no value beside it, or an empty one that is not said to be text.
-FORMULA = re.compile(rb"<c\b([^>]*)>\s*<f\b[^>]*(?:/>|>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>")
-HIDDEN_ROW = re.compile(rb'<row\b[^>]*\bhidden="(?:1|true)"')
-MERGED = re.compile(rb'<mergeCell ref="[A-Z]+(\d+):[A-Z]+(\d+)"')
+# Tags may have a prefix (<x:c>).
+FORMULA = re.compile(
+    rb"<(?:\w+:)?c\b([^>]*)>\s*<(?:\w+:)?f\b[^>]*(?:/>|>[^<]*</(?:\w+:)?f>)\s*"
+    rb"(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?\s*</(?:\w+:)?c>"
+)
+HIDDEN_ROW = re.compile(rb'<(?:\w+:)?row\b[^>]*\bhidden="(?:1|true)"')
+MERGED = re.compile(rb'<(?:\w+:)?mergeCell ref="[A-Z]+(\d+):[A-Z]+(\d+)"')
+FILLED = re.compile(
+    rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]+)(\d+)"[^>]*>\s*'
+    rb"(?:<(?:\w+:)?f\b[^>]*(?:/>|>[^<]*</(?:\w+:)?f>)\s*)?<(?:\w+:)?(?:v|is)>"
+)
 # A number of more digits than Excel keeps (15): an id whose end is lost, unless it is all written.
 LONG_NUMBER = re.compile(
-    rb'<c r="([A-Z]+)(\d+)"(?: s="\d+")?(?: t="n")?>(?:<f\b[^<]*</f>)?'
-    rb"<v>(-?(?:\d{16,}|\d(?:\.\d+)?[eE]\+\d+))</v>"
+    rb'<(?:\w+:)?c r="([A-Z]+)(\d+)"(?: s="\d+")?(?: t="n")?>'
+    rb"(?:<(?:\w+:)?f\b[^<]*</(?:\w+:)?f>)?"
+    rb"<(?:\w+:)?v>(-?(?:\d{16,}|\d(?:\.\d+)?[eE]\+\d+))</(?:\w+:)?v>"
 )
 
 
@@ -557,6 +591,13 @@ def _workbook_headers(path: Path, dialect: Dialect, name: str | None) -> list[st
     return _row_of_headers(_grid(path, name).cells, dialect)
 
 
+def first_rows(path: Path, name: str, n: int) -> list[list[str]]:
+    """The first rows of a sheet as text."""
+    with _trusted_to_nobody():
+        columns = _grid(path, name).cells.slice(0, n).to_pydict().values()
+        return [[cell or "" for cell in row] for row in zip(*columns, strict=True)]
+
+
 def _row_of_headers(cells: pa.RecordBatch, dialect: Dialect) -> list[str]:
     row = cells.slice(dialect.skip_lines, 1)
     return _header_row([(column[0].as_py() or "") for column in row.columns if len(column)])
@@ -584,7 +625,10 @@ def _read_xlsx(
         _append(connection, [numbers, *part.columns])
     above = dialect.skip_lines
     _amend(connection, [(row - above, column, "#ERROR") for row, column in grid.errors])
-    _amend(connection, [(row - found.first_row - above, c, text) for row, c, text in found.long])
+    if found.long:
+        left = _first_column(path, _sheet_places(path)[name])
+        top = found.first_row + above
+        _amend(connection, [(row - top, c - left, text) for row, c, text in found.long])
     notes = {"hidden_sheet": int(grid.is_hidden), "hidden_rows": found.n_hidden_rows}
     _grid.cache_clear()
     defects = _narrowed(connection, width)
@@ -606,21 +650,32 @@ def _scan(path: Path, place: str, found: _Findings) -> None:
     rest = b""
     with zipfile.ZipFile(path) as archive, archive.open(place) as file:
         while chunk := file.read(1 << 20):
-            whole, end, rest = (rest + chunk).rpartition(b"</row>")
+            whole, end, rest = (rest + chunk).rpartition(b"row>")
             _scan_rows(whole + end, found)
     _scan_rows(rest, found)
     found.merged = [(int(first), int(last)) for first, last in MERGED.findall(rest)]
 
 
 def _scan_rows(rows: bytes, found: _Findings) -> None:
-    if not found.first_row and (first := re.search(rb'<c r="[A-Z]+(\d+)"', rows)):
-        found.first_row = int(first[1])
-    if b"<f" in rows:
+    if not found.first_row and (first := FILLED.search(rows)):
+        found.first_row = int(first[2])
+    if b"<f" in rows or b":f" in rows:
         found.n_formulas += sum(b't="str"' not in match[1] for match in FORMULA.finditer(rows))
     if b"hidden=" in rows:
         found.n_hidden_rows += len(HIDDEN_ROW.findall(rows))
     for column, row, text in LONG_NUMBER.findall(rows):
         found.long.append((int(row), _column_number(column), text.decode()))
+
+
+def _first_column(path: Path, place: str) -> int:
+    """The first column with anything in it: where the parsed cells begin."""
+    first, rest = 1 << 14, b""
+    with zipfile.ZipFile(path) as archive, archive.open(place) as file:
+        while chunk := file.read(1 << 20):
+            whole, end, rest = (rest + chunk).rpartition(b"row>")
+            columns = {column for column, _ in FILLED.findall(whole + end)}
+            first = min(first, *map(_column_number, columns)) if columns else first
+    return first
 
 
 def _column_number(letters: bytes) -> int:
@@ -694,11 +749,10 @@ def _load_jsonl(
 ) -> tuple[list[str], list[tuple[int, str]]]:
     """JSON Lines: objects flattened with dots. Numbers keep their digits, as text."""
     defects: list[tuple[int, str]] = []
-    lines = itertools.islice(_json_lines(path, defects), limit)
+    paths: dict[str, str] = {}
+    lines = itertools.islice(_json_lines(path, paths, defects), limit)
     _store(connection, 1, ((number, [line]) for number, line in lines))
     connection.execute("create or replace temp table object as from source")
-    row = connection.execute("select json_group_structure(cast(c0 as json)) from object").fetchone()
-    paths = dict(_flattened(json.loads(row[0]) if row and row[0] else {}))
     cells = ", ".join(
         f"json_extract_string(c0, {literal(json_path)}) as c{i}"
         for i, json_path in enumerate(paths.values())
@@ -710,8 +764,13 @@ def _load_jsonl(
     return list(paths), defects
 
 
-def _json_lines(path: Path, defects: list[tuple[int, str]]) -> Iterator[tuple[int, str]]:
-    """The lines that hold one object each; others go to `defects`. Raises FileRejected."""
+def _json_lines(
+    path: Path, paths: dict[str, str], defects: list[tuple[int, str]]
+) -> Iterator[tuple[int, str]]:
+    """The lines that hold one object each, and in `paths` every header any of them has.
+
+    The other lines go to `defects`. Raises FileRejected.
+    """
     with path.open("rb") as raw:
         zipped = raw.read(2) == b"\x1f\x8b"
     number, broken = 0, False
@@ -728,7 +787,9 @@ def _json_lines(path: Path, defects: list[tuple[int, str]]) -> Iterator[tuple[in
                         "is one JSON document; write one object a line (JSON Lines)",
                     )
                 number += 1
-                rule = _json_defect(line)
+                rule = _json_defect(line, paths)
+                if len(paths) > MAX_COLUMNS:
+                    raise FileRejected("too_many_columns", "has too many different keys")
                 broken = rule == "not_json"
                 if rule:
                     defects.append((number, rule))
@@ -740,7 +801,7 @@ def _json_lines(path: Path, defects: list[tuple[int, str]]) -> Iterator[tuple[in
         raise FileRejected("truncated", "ends within a record; it was cut short, export it again")
 
 
-def _json_defect(line: str) -> str | None:
+def _json_defect(line: str, paths: dict[str, str]) -> str | None:
     if len(line) > MAX_FIELD_BYTES:
         return "field_too_large"
     try:
@@ -749,7 +810,10 @@ def _json_defect(line: str) -> str | None:
         return "duplicate_key"
     except (ValueError, RecursionError):
         return "not_json"
-    return None if isinstance(value, dict) else "not_an_object"
+    if not isinstance(value, dict):
+        return "not_an_object"
+    paths.update(_flattened(value))
+    return None
 
 
 class _DuplicateKey(Exception):
@@ -764,11 +828,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _flattened(
-    structure: dict[str, Any], header: str = "", path: str = "$"
+    record: dict[str, Any], header: str = "", path: str = "$"
 ) -> Iterator[tuple[str, str]]:
-    for key, value in structure.items():
+    for key, value in record.items():
         dotted, below = f"{header}.{key}".lstrip("."), f'{path}."{key}"'
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             yield from _flattened(value, dotted, below)
         else:
             yield dotted, below
@@ -778,9 +842,11 @@ def _load_parquet(
     path: Path, connection: duckdb.DuckDBPyConnection, limit: int | None
 ) -> list[str]:
     scan = f"read_parquet({literal(str(path))}, hive_partitioning = false)"
-    headers = [row[0] for row in connection.execute(f"describe select * from {scan}").fetchall()]
+    described = connection.execute(f"describe select * from {scan}").fetchall()
+    headers = [row[0] for row in described]
     columns = ", ".join(
-        f"cast({identifier(header)} as varchar) as c{i}" for i, header in enumerate(headers)
+        f"{_as_text(identifier(header), kind)} as c{i}"
+        for i, (header, kind, *_) in enumerate(described)
     )
     connection.execute(
         f"create or replace table source as "
@@ -788,6 +854,15 @@ def _load_parquet(
         + (f" limit {limit}" if limit else "")
     )
     return headers
+
+
+def _as_text(column: str, kind: str) -> str:
+    """Text of a column; ids that a tool wrote as doubles, for some are null, without their `.0`."""
+    text = f"cast({column} as varchar)"
+    if kind not in ("DOUBLE", "FLOAT"):
+        return text
+    is_whole = f"{column} = trunc({column}) and abs({column}) < 1e15"
+    return f"case when {is_whole} then cast(cast({column} as bigint) as varchar) else {text} end"
 
 
 # --- shared --------------------------------------------------------------------------------------
@@ -815,7 +890,10 @@ def _header_row(cells: list[str]) -> list[str]:
 def _check_headers(headers: list[str]) -> None:
     if len(headers) > MAX_COLUMNS:
         raise FileRejected("too_many_columns", f"has {len(headers)} columns; export fewer")
-    twice = [i for i, h in enumerate(headers, start=1) if h and headers.count(h) > 1]
+    folded = [header.casefold() for header in headers]
+    counts = Counter(folded)
+    twice = [i for i, h in enumerate(folded, start=1) if h and counts[h] > 1]
+    twice.sort(key=lambda i: folded[i - 1])
     if twice:
         # By number: in a file without a header row these would be values.
         raise FileRejected(

@@ -138,7 +138,7 @@ def _unrecognised(
             f"reads as a single column in the dialect of {nearest.entry.label}: another separator, "
             f"or a title above the headers; {PROPOSE}",
         )
-    if nearest and (nearest.named or nearest.share >= 0.5):
+    if nearest and ((nearest.named and nearest.share > 0) or nearest.share >= 0.5):
         # In a file without a header row a header is a value: none with digits or @ is shown.
         plain = [header for header in nearest.headers if re.fullmatch(r"[^\d@]{1,40}", header)]
         like = difflib.get_close_matches(nearest.missing, plain, n=1, cutoff=0.4)

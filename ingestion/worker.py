@@ -71,7 +71,8 @@ class Worker:
             except (EOFError, ConnectionError, MemoryError) as error:
                 self.stop()
                 raise FileRejected(
-                    "too_large", "needs more memory to read than an export can; export it as CSV"
+                    "too_large",
+                    "needs more memory than a reader may take, or broke it; export it as CSV",
                 ) from error
             if self._resident() > IDLE_BYTES:
                 self.stop()
@@ -139,5 +140,9 @@ def _outcome(job: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         return error
     except (MemoryError, duckdb.OutOfMemoryException):
         os._exit(1)  # what is left of the process cannot be trusted; the caller is told by its end
+    except duckdb.Error as error:
+        # Its text may hold a cell; the kind of error is all that leaves.
+        kind = type(error).__name__
+        return FileRejected("unreadable", f"cannot be read by its mapping ({kind}); check both")
     except BaseException:
         return RuntimeError(traceback.format_exc())

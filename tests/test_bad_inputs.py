@@ -176,6 +176,12 @@ CASES = [
     Case("20b", "stray marks in a third of the lines", text(
         [COLUMNS, *([*line[:4], '"a "b" c"'] if i % 3 == 0 else line
                     for i, line in enumerate(rows()[1:]))]), REJECTED, "too_many_bad_records"),
+    Case("20c", "a mark that swallows fifteen lines", changed(5, 4, '"abc').replace(
+        "d20,20.50,SEK,2026-01-02 10:00,Mässa", 'd20,20.50,SEK,2026-01-02 10:00,"ok"'), REJECTED,
+         "unterminated_quote"),
+    Case("20d", "lines swallowed by the rules", changed(5, 4, '"abc').replace(
+        "d20,20.50,SEK,2026-01-02 10:00,Mässa", 'd20,20.50,SEK,2026-01-02 10:00,def"'), REJECTED,
+         "unterminated_quote", message="record 5"),
     Case("21", "a quotation that never ends", changed(30, 4, '"a'), REJECTED,
          "unterminated_quote", message="cut short"),
     Case("22", "width changes in one line", changed(1, 4, "a,b"),
@@ -187,6 +193,11 @@ CASES = [
     Case("24", "a title above the headers", "Pipeline report\n\n" + PLAIN, REJECTED, "unrecognised",
          message="mellantid map"),
     Case("24b", "a title, declared", "Pipeline report\n\n" + PLAIN, dialect={"skip_lines": 2}),
+    Case("24c", "a title over two lines in quotes", '"Pipeline\nreport"\n' + PLAIN,
+         dialect={"skip_lines": 2}),
+    Case("25b", "a totals line among three columns", text(
+        [line[:3] for line in rows()]) + "Totalt (30),465.00,SEK\n", records=31,
+         rules={"row: totals_row": 1}),
     Case("25", "a totals line", PLAIN + "Summa,465,,,\n", records=31,
          rules={"row: totals_row": 1, "Currency: missing_beside_an_amount": 1}),
     Case("26", "separators at every line's end", PLAIN.replace("\n", ",,\n")),
@@ -239,6 +250,9 @@ CASES = [
          message="'Created'"),
     Case("54b", "a single such date", changed(5, 3, "03/04/2026"), REJECTED,
          "order_of_day_and_month_not_declared"),
+    Case("54c", "an impossible day in a declared order", PLAIN.replace(
+        "2026-01-02 10:00", "02/01/2026").replace("d5,5.50,SEK,02/01", "d5,5.50,SEK,31/06"),
+         dialect={"dates": ["%d/%m/%Y"]}, rules={"Created: not_a_date": 1}),
     Case("55", "the 30th of February", changed(5, 3, "2026-02-30"),
          rules={"Created: not_a_date": 1}),
     Case("55b", "the year 26", changed(5, 3, "0026-01-01"),
@@ -293,6 +307,11 @@ CASES = [
         [COLUMNS, ["d1", 1, "SEK", "2026-01-02", "x"], [1.2345678901234567e20, 2, "SEK",
                                                        "2026-01-02", "x"]]), records=2,
          rules={"Id: id_in_scientific_notation": 1}),
+    Case("76c", "long ids below empty rows and beside empty columns", repacked(workbook(
+        [[None], [None], [None, None, *COLUMNS], [None, None, 777, 1, "SEK", "2026-01-02", "x"],
+         [None, None, "d2", 2, "SEK", "2026-01-02", "x"]],
+        lambda book: setattr(book.active["A1"], "number_format", "0.00")), {
+            SHEET: lambda xml: xml.replace(b">777<", b">1234567890123456789<")}), records=2),
     Case("76b", "an error value", workbook(
         [COLUMNS, ["d1", 1, "SEK", "2026-01-02", "x"], ["d2", "#DIV/0!", "SEK", "2026-01-02",
                                                        "x"]]), records=2,
@@ -303,6 +322,8 @@ CASES = [
          rules={"duplicate_key": 1}),
     Case("80", "lines that are no objects", JSONL + "[1, 2]\n5\n", records=32,
          rules={"not_an_object": 2}),
+    Case("81", "an object in one record where others have a number", JSONL.replace(
+        '"Amount": "5.50"', '"Amount": {"value": 5}'), rules={"Amount: not_a_number": 1}),
     Case("82", "a mark and blank lines", ("\ufeff" + JSONL.replace("\n", "\n\n"))),
     Case("82b", "a comma too many", JSONL.replace('"Mässa"}', '"Mässa",}', 1),
          rules={"not_json": 1}),
@@ -421,7 +442,7 @@ def test_values_survive_what_is_accepted_with_a_change(tmp_path: Path) -> None:
     """Where acceptance means reading something else than the bytes say, the values are right."""
     found = {}
     for case in CASES:
-        if case.number in ("4", "10", "43", "52", "74", "75", "76", "110"):
+        if case.number in ("4", "10", "43", "52", "74", "75", "76", "76c", "110"):
             home = Home.at(tmp_path / case.number)
             (file,) = land(home, case)
             path = home.landed / file.load_id / "deals.parquet"
@@ -436,4 +457,5 @@ def test_values_survive_what_is_accepted_with_a_change(tmp_path: Path) -> None:
     assert [row[0] for row in found["74"]] == ["test:0042", "test:42"]
     assert [row[1] for row in found["75"]] == ["1.10", "0.30"]
     assert len(found["76"]) == 1
+    assert [row[0] for row in found["76c"]] == ["test:1234567890123456789", "test:d2"]
     assert found["110"][4][2] == '=HYPERLINK("x")'

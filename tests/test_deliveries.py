@@ -17,7 +17,7 @@ import yaml
 from conftest import MAPPINGS, build, hashes, mart, set_company
 
 from ingestion.home import Home
-from ingestion.landing import Landing
+from ingestion.landing import Landing, is_new
 from ingestion.loads import unaccounted
 
 DEALS = "deal_id,stage_id,status,pipeline_id,created_at,amount,currency,seller_id\n"
@@ -125,6 +125,24 @@ def test_a_zips_name_or_sidecar_dates_what_is_in_it(crm: Home) -> None:
     assert file.known_at == "2026-01-31 22:59:59"
 
 
+def test_a_member_without_last_line_end_is_not_held_for_ever(crm: Home) -> None:
+    files = {"part-a.csv": CUT, "part-a.csv.known_at": "2026-01-31"}
+    deliver(crm, **{"x.zip": zipped(files)})
+    os.utime(crm.inbox / "x.zip", (1_700_000_000, 1_700_000_000))
+    (file,) = Landing(crm).run().files
+    assert (file.accepted, file.quarantined) == (1, 1)
+    assert file.known_at == "2026-01-31 22:59:59"
+
+
+def test_a_name_that_is_not_utf8_lands_like_any_other(crm: Home) -> None:
+    path = os.fsencode(crm.inbox) + b"/part-f\xf6rs-2026-01-31.csv"
+    with open(path, "w") as file:  # noqa: PTH123  (a name that no text can hold)
+        file.write(DROPS["part-2026-01-31.csv"])
+    (outcome,) = Landing(crm).run().files
+    assert (outcome.outcome, outcome.known_at) == ("landed", "2026-01-31 22:59:59")
+    assert not is_new(crm)
+
+
 def test_one_bad_member_stops_no_other(crm: Home) -> None:
     deliver(crm, **{"x.zip": zipped({"part-2026-01-31.csv": DROPS["part-2026-01-31.csv"],
                                      "notes.csv": "a,b\n1,2\n"})})  # fmt: skip
@@ -150,6 +168,32 @@ def test_each_sheet_of_a_workbook_lands_by_its_own_mapping(crm: Home) -> None:
                      "book-2026-03-31.xlsx [Log]": "crm/changes"}  # fmt: skip
     assert all("[Readme]" in file.unused for file in report.files)
     assert [file.outcome for file in Landing(crm).run().files] == ["already_landed"] * 2
+
+
+def test_a_mapping_added_later_takes_the_sheets_it_is_for(crm: Home) -> None:
+    sheets = {"part-deals": DEALS + deal("D1", "A"), "Calls": "Call,When,Kind\n1,2026-01-02,call\n"}
+    deliver(crm, **{"book-2026-03-31.xlsx": workbook(**sheets)})
+    (file,) = Landing(crm).run().files
+    assert "[Calls]" in file.unused
+    columns = {"activity_id": "Call", "occurred_at": "When", "type": "Kind"}
+    mapping = {"system": "phone", "doc": "t", "files": {"calls": {
+        "doc": "t", "headers": [["Call"], ["When"]], "tables": {"activities": {
+            "columns": columns}}}}}  # fmt: skip
+    (crm.mappings / "phone.yml").write_text(yaml.safe_dump(mapping))
+    found = {file.entry: file.accepted for file in Landing(crm).run().files}
+    assert found == {"crm/deals": 1, "phone/calls": 1}
+
+
+def test_a_better_mapping_added_later_takes_the_file_over(home: Home) -> None:
+    columns = {"deal_id": "Ref", "stage_id": "Phase"}
+    for name, headers in (("first", [["Ref"]]), ("better", [["Ref"], ["Phase"]])):
+        file = {"doc": "t", "headers": headers, "tables": {"deals": {"columns": columns}}}
+        mapping = {"system": name, "doc": "t", "files": {"deals": file}}
+        (home.mappings / f"{name}.yml").write_text(yaml.safe_dump(mapping))
+        deliver(home, **{"x.csv": "Ref,Phase\n1,New\n"})
+        report = Landing(home).run()
+        assert [file.entry for file in report.files] == [f"{name}/deals"]
+        assert len(report.loads) == 1
 
 
 def test_a_sheet_that_nearly_fits_rejects_the_workbook(crm: Home) -> None:

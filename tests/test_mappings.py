@@ -468,6 +468,30 @@ def test_hubspot_objects_with_the_history_of_their_properties(home: Home) -> Non
     ]
 
 
+def test_a_history_that_is_no_list_costs_its_record_and_shows_nothing(home: Home) -> None:
+    deals = [
+        {"id": "1", "archived": False, "properties": {"dealstage": "closedwon"},
+         "propertiesWithHistory": {"dealstage": "Secret Customer"}},
+        {"id": "2", "archived": False, "properties": {"dealstage": "closedwon"},
+         "propertiesWithHistory": {"dealstage": [
+             {"value": "closedwon", "timestamp": "2026-01-20T09:00:00Z"}]}},
+        {"id": "3", "archived": False, "properties": [], "propertiesWithHistory": []},
+    ]  # fmt: skip
+    (home.inbox / "deals-2026-02-28.jsonl").write_text(json_lines(*deals))
+    (file,) = Landing(home).run().files
+    assert (file.accepted, file.quarantined) == (2, 1)
+    assert "Secret" not in str(file)
+    assert landed(home, file, "deals", "deal_id, stage_id") == [
+        ("hubspot:2", "hubspot:closedwon"), ("hubspot:3", None)
+    ]  # fmt: skip
+    assert landed(home, file, "deal_changes", "deal_id") == [("hubspot:2",)]
+
+
+def test_headers_in_other_case_lose_no_history(home: Home) -> None:
+    file = land(home, "x.csv", "Deal,entered Lead,ENTERED Won\n1,2026-01-01,2026-02-01\n")
+    assert len(landed(home, file, "deal_changes", "new_value")) == 2
+
+
 def test_hubspot_tables_that_airbyte_syncs(home: Home, tmp_path: Path) -> None:
     deals = parquet(tmp_path, """
         select '7' as id, timestamptz '2026-01-05 08:00:00Z' as "createdAt", false as archived,

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from conftest import build, mart, shared
 
+from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing import Landing
 from ingestion.proposing import as_text, proposed, saved
@@ -97,6 +98,15 @@ def test_the_proposal_is_a_mapping_with_its_evidence(home: Home) -> None:
         ("Ref,Stage,Amount,Owner\n1,New,5,Ann Berg\n2,New,6,Bo Ek\n", "names sellers"),
         ("Ref,Stage,Amount\n1,New,5\n2,New,6", "last line has no end"),
         ("Ref,Stage,Amount\n1,New,5\n1,Won,6\n", "repeats"),
+        (
+            "Ref,Stage,Status\n1,New,Förlorad order\n2,New,Inte vunnen\n",
+            "in 'Status'? Map each to one of open",
+        ),
+        ("Ref,Stage,Amount\n1,New,5\n2,Förlorad order,6\n", "Does 'Förlorad order' mean"),
+        ("Ref,Stage,Created\n1,New,26.01.05\n2,New,26.02.06\n", "either part may be the day"),
+        ("Nr,Deal ID,Stage,Date\n1,A,New,2026-01-01\n2,A,Won,2026-02-01\n", "Or is it 'Nr'"),
+        ("Deal,Stage,Amount,Date\nA,New,1,2026-01-01\nA,New,2,2026-01-01\n", "lines of an order"),
+        ("Ann Berg,ann@x.se,50000\nBo Ek,bo@x.se,6\n", "No header is known"),
         ("Activity id,Date,Type\n1,2026-01-01,Phone\n2,2026-01-02,Zwx\n", "What are 'Zwx'"),
     ],
 )
@@ -129,6 +139,43 @@ def test_rows_that_repeat_a_deal_are_its_history(
     file.rename(home.inbox / file.name)
     moves = mart(build(home, date(2026, 3, 1)), "fct_stage_transitions")
     assert moves.sort_values("move_number")["kind"].tolist() == kinds
+
+
+def test_columns_that_write_dates_differently_each_say_how(home: Home) -> None:
+    path = write(home, "x.csv", "Ref,Stage,Created,Closed\n1,New,25/06/2026,04/13/2026\n"
+                                "2,New,03/04/2026,03/04/2026\n")  # fmt: skip
+    columns = {c.column: c.cell for c in proposed(home, path).columns}
+    assert columns["created_at"]["dates"] == ["%d/%m/%Y"]
+    assert columns["closed_at"]["dates"] == ["%m/%d/%Y"]
+
+
+def test_what_is_shown_names_nobody(home: Home) -> None:
+    content = ("Ref,Stage,Deal type\n1,New,Ring Ann Berg 070-1234560\n2,New,Old\n",
+               "Ann Berg,ann@x.se,50000\nBo Ek,bo@x.se,6\n")  # fmt: skip
+    for text in content:
+        shown = as_text(proposed(home, write(home, "x.csv", text)), "own", "x")
+        assert "Ann" not in shown
+        assert "070" not in shown
+
+
+def test_a_shipped_mappings_name_is_not_taken(home: Home) -> None:
+    with pytest.raises(UserError, match="is shipped"):
+        saved(home, proposed(home, write(home, "x.csv", SWEDISH)), "hubspot", "x")
+
+
+def test_stages_found_later_go_to_the_top(home: Home) -> None:
+    calls = write(home, "calls.csv", "Call id,Date,Type\n1,2026-01-05 10:00,Samtal\n")
+    saved(home, proposed(home, calls), "own", "calls")
+    path = saved(home, proposed(home, write(home, "deals.csv", SWEDISH)), "own", "deals")
+    assert len(yaml.safe_load(path.read_text())["stages"]) == 4
+
+
+def test_a_padded_title_above_the_headers_is_seen(home: Home) -> None:
+    padded = "Pipelinerapport;;;;;;;;\n;;;;;;;;\n" + SWEDISH
+    for name, content in (("x.csv", padded.encode()), ("x.xlsx", workbook(padded))):
+        proposal = proposed(home, write(home, name, content))
+        assert proposal.dialect["skip_lines"][0] == 2
+        assert {"deal_id", "amount", "stage_id"} <= {c.column for c in proposal.columns}
 
 
 def test_a_second_kind_of_file_joins_the_first(home: Home) -> None:
