@@ -29,7 +29,7 @@ MAX_QUARANTINED_SHARE, MIN_RECORDS_FOR_SHARE = 0.2, 20
 MAX_MOJIBAKE_SHARE = 0.01
 
 # What DuckDB may hold in memory; beyond it spills to disk, so that memory is flat in file size.
-DUCKDB_MEMORY = "200MB"
+DUCKDB_MEMORY = "160MB"
 
 
 @dataclass(frozen=True)

@@ -252,7 +252,8 @@ def _profiles(connection: duckdb.DuckDBPyConnection, sheet: Sheet) -> list[Profi
     for i, header in enumerate(sheet.headers):
         rows = connection.execute(
             f"select trim(c{i}, '{SPACES_CHARS}'), count(*) from "
-            f"(select c{i} from source order by record_number limit {SAMPLE}) group by 1 order by 2 desc, 1"
+            f"(select c{i} from source order by record_number limit {SAMPLE}) "
+            "group by 1 order by 2 desc, 1"
         ).fetchall()
         total = sum(n for _, n in rows)
         texts = Counter({text: n for text, n in rows if text})
