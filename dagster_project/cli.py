@@ -272,10 +272,11 @@ def ingest(home_path: str, dry_run: bool) -> None:
             click.echo("dry run: nothing was kept")
         _say_files(report.files, every=True)
         for pipeline, stage, n in report.unknown_stages:
-            pipeline_named = f" of pipeline {pipeline}" if pipeline else ""
+            # As the mapping writes them, without their system.
+            where = f" of pipeline {pipeline.partition(':')[2]}" if pipeline else ""
             click.echo(
-                f"  unknown stage {stage}{pipeline_named} in {n:,} records: add it to `stages` in "
-                "mappings/, or to the column's value map"
+                f"  unknown stage {stage.partition(':')[2]}{where} in {n:,} records: "
+                "add it to `stages` in mappings/, or to the column's value map"
             )
         if report.having("rejected"):
             sys.exit(REFUSED)

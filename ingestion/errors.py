@@ -1,4 +1,4 @@
-"""The two ways a person can be told that something is wrong with what they supplied.
+"""The ways a person can be told that something is wrong with what they supplied.
 
 Belongs here: errors whose text is shown as is, in one line, to whoever can act on it.
 Does not belong here: defects of the program; those keep their traceback.

@@ -132,6 +132,14 @@ def test_dry_run_says_the_same_and_keeps_nothing(sheet: Home) -> None:
     assert not any(sheet.landed.iterdir())
 
 
+def test_a_dry_run_names_stages_that_no_mapping_declares(sheet: Home) -> None:
+    text = LONG + "D3,Demo,2026-01-05,Bo,1\nD4,Demo,2026-01-05,Bo,\n"
+    (sheet.inbox / "deals.csv").write_text(text)
+    report = Landing(sheet, dry_run=True).run()
+    assert report.unknown_stages == [(None, "sheet:Demo", 2)]
+    assert Landing(sheet).run().unknown_stages == []
+
+
 def test_every_record_is_accepted_or_quarantined(sheet: Home) -> None:
     text = LONG + "D3,Lead,not a day,Bo,1\nD4,Lead,2026-01-01,Bo,x\n,Lead,2026-01-01,Bo,1\n"
     (sheet.inbox / "deals.csv").write_text(text)
