@@ -352,7 +352,7 @@ def _say_quarantined(home: Home) -> None:
         names[receipt["sha256"]] = receipt["first_name"]
     for load in report["loads"]:
         manifest = json.loads((home.landed / load / "manifest.json").read_text(encoding="utf-8"))
-        first = {rule: record for record, rule in reversed(manifest["first_rejects"])}
+        first = {rule: record for record, rule in reversed(manifest.get("first_rejects", []))}
         for rule, n in manifest["rules"].items():
             name = names.get(manifest["sha256"], manifest["entry"])
             where = f", first in record {first[rule]}" if rule in first else ""
