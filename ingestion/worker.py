@@ -103,6 +103,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [
                     sys.executable,
+                    "-P",  # nothing that lies where the command was called is imported
                     "-c",
                     f"from ingestion.worker import serve; serve({theirs.fileno()})",
                 ],
