@@ -163,7 +163,7 @@ def propose(
 def _dialect(path: Path, proposal: Proposal, scratch: Path) -> Dialect:
     """Encoding, separator, lines above the headers: what the bytes themselves show."""
     if proposal.file_format == "xlsx":
-        return _sheet_dialect(path, proposal, scratch)
+        return _sheet_dialect(path, proposal)
     if proposal.file_format != "csv":
         return Dialect()
     encoding, why = _encoding(path, scratch)
@@ -183,7 +183,7 @@ def _dialect(path: Path, proposal: Proposal, scratch: Path) -> Dialect:
     return Dialect(encoding=encoding, separator=separator, skip_lines=skip, open_end=True)
 
 
-def _sheet_dialect(path: Path, proposal: Proposal, scratch: Path) -> Dialect:
+def _sheet_dialect(path: Path, proposal: Proposal) -> Dialect:
     sheets = readers.sheets_of(path, "xlsx")
     if not sheets:
         raise FileRejected("empty_file", "has no sheet with cells in it; export it again")
