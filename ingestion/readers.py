@@ -17,12 +17,12 @@ import json
 import posixpath
 import re
 import stat
-import threading
 import unicodedata
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -105,12 +105,18 @@ def format_of(path: Path) -> Format:
 
 
 def _head(path: Path) -> bytes:
-    with path.open("rb") as file:
-        head = file.read(512)
-    if head.startswith(b"\x1f\x8b"):
-        with _damage_is_truncation(), gzip.open(path) as inside:
-            return inside.read(512)
-    return head
+    with _damage_is_truncation(), _unzipped(path) as file:
+        return bytes(file.read(512))
+
+
+def _is_gzip(path: Path) -> bool:
+    with path.open("rb") as raw:
+        return raw.read(2) == b"\x1f\x8b"
+
+
+def _unzipped(path: Path) -> Any:
+    """The file open for its bytes, or for those inside it if it is gzipped."""
+    return gzip.open(path) if _is_gzip(path) else path.open("rb")
 
 
 def ends_open(path: Path) -> bool:
@@ -267,8 +273,7 @@ def plain_text(path: Path, dialect: Dialect, scratch: Path) -> Path:
     """
     with path.open("rb") as raw:
         head = raw.read(1 << 16)
-    zipped = head.startswith(b"\x1f\x8b")
-    is_plain = dialect.encoding == "utf-8" and not zipped and encoding_of(head) is None
+    is_plain = dialect.encoding == "utf-8" and not _is_gzip(path) and encoding_of(head) is None
     if is_plain and not dialect.skip_lines and not head.lower().startswith(b"sep="):
         return path
     target = scratch / f"{path.name}.{dialect.encoding}.{dialect.skip_lines}.txt"
@@ -278,7 +283,7 @@ def plain_text(path: Path, dialect: Dialect, scratch: Path) -> Path:
     with (
         _strictly(dialect),
         _damage_is_truncation(),
-        gzip.open(path) if zipped else path.open("rb") as file,
+        _unzipped(path) as file,
         partial.open("w", encoding="utf-8", newline="") as out,
     ):
         _copy_decoded(file, out, dialect, path.stat().st_size)
@@ -326,10 +331,8 @@ def decodes(path: Path, dialect: Dialect, scratch: Path) -> bool:
 
 def _start_of_text(path: Path, dialect: Dialect) -> str:
     """The first megabytes as text: enough for the headers of any file that is taken."""
-    with path.open("rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
     with _strictly(dialect), _damage_is_truncation():
-        with gzip.open(path) if zipped else path.open("rb") as file:
+        with _unzipped(path) as file:
             start = file.read(2 * MAX_FIELD_BYTES)
         decoder = codecs.getincrementaldecoder(encoding_of(start) or dialect.encoding)("strict")
         text = decoder.decode(start)
@@ -607,13 +610,12 @@ def _read_xlsx(
     path: Path, dialect: Dialect, name: str | None, connection: duckdb.DuckDBPyConnection
 ) -> Sheet:
     assert name is not None
-    found = _Findings()
-    # Beside the parser, which leaves Python free: 0.5 s for 100 MB of XML.
-    scan = threading.Thread(target=_scan, args=(path, _sheet_places(path)[name], found))
-    scan.start()
-    grid = _grid(path, name)
+    with ThreadPoolExecutor(1) as beside:
+        # Beside the parser, which leaves Python free: 0.5 s for 100 MB of XML.
+        scan = beside.submit(_scan, path, _sheet_places(path)[name])
+        grid = _grid(path, name)
+        found = scan.result()
     headers = _row_of_headers(grid.cells, dialect)
-    scan.join()
     _check_headers(headers)
     _check_findings(found, dialect)
     width = len(headers)
@@ -646,14 +648,15 @@ class _Findings:
     long: list[tuple[int, int, str]] = field(default_factory=list)
 
 
-def _scan(path: Path, place: str, found: _Findings) -> None:
-    rest = b""
+def _scan(path: Path, place: str) -> _Findings:
+    found, rest = _Findings(), b""
     with zipfile.ZipFile(path) as archive, archive.open(place) as file:
         while chunk := file.read(1 << 20):
             whole, end, rest = (rest + chunk).rpartition(b"row>")
             _scan_rows(whole + end, found)
     _scan_rows(rest, found)
     found.merged = [(int(first), int(last)) for first, last in MERGED.findall(rest)]
+    return found
 
 
 def _scan_rows(rows: bytes, found: _Findings) -> None:
@@ -771,12 +774,10 @@ def _json_lines(
 
     The other lines go to `defects`. Raises FileRejected.
     """
-    with path.open("rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
     number, broken = 0, False
     with (
         _damage_is_truncation(),
-        gzip.open(path) if zipped else path.open("rb") as file,
+        _unzipped(path) as file,
         io.TextIOWrapper(file, encoding="utf-8-sig") as lines,
     ):
         try:
