@@ -380,7 +380,7 @@ def reconstruct(home_path: str, as_of: date) -> None:
         with lease(home, "mellantid reconstruct"):
             report = Landing(home).run()
             _say_files(report.files, every=False)
-            from dagster_project import dbt_build
+            from dagster_project import dbt_build, estimates
             from dagster_project.gate import FAILED
             from dagster_project.warehouse import AS_RECONSTRUCTED, Warehouse
 
@@ -391,6 +391,9 @@ def reconstruct(home_path: str, as_of: date) -> None:
             if faults := [*built.broken, *(f"{test.name}: {test.detail}" for test in failed)]:
                 _fail(REFUSED, "; ".join(faults))
             warehouse.hand_over([model.name for model in dbt_build.published_models()])
+            incoherent = estimates.estimate(warehouse)
+            if incoherent.outcome == FAILED:
+                _fail(REFUSED, f"{incoherent.name}: {incoherent.detail}")
             warehouse.retire_others(company.keep_warehouses)
         click.echo(f"as the CRM knew it on {day}, not published: {_shown(warehouse.marts)}")
 

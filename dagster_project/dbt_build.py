@@ -31,11 +31,16 @@ os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
 
 @dataclass(frozen=True)
 class Model:
-    """A published table with its column descriptions, as dbt has them."""
+    """A published table with its columns' descriptions and types, as dbt has them.
+
+    `grain` is declared where no dbt test holds it: for estimates.
+    """
 
     name: str
     description: str
     columns: dict[str, str]
+    types: dict[str, str]
+    grain: list[str]
 
 
 @dataclass(frozen=True)
@@ -73,21 +78,42 @@ def _newest_change() -> int:
 @cache
 def nodes() -> dict[str, dict[str, Any]]:
     """Unique id to node, of every model and test."""
-    content = json.loads(manifest_path().read_text(encoding="utf-8"))
-    return dict(content["nodes"])
+    return dict(_parsed()["nodes"])
+
+
+@cache
+def _parsed() -> dict[str, Any]:
+    return dict(json.loads(manifest_path().read_text(encoding="utf-8")))
 
 
 def published_models() -> list[Model]:
     """The models in dbt/models/marts."""
     return [
-        Model(
-            node["name"],
-            node["description"].strip(),
-            {name: column["description"] for name, column in node["columns"].items()},
-        )
+        _model(node)
         for node in nodes().values()
         if node["resource_type"] == "model" and node["fqn"][1] == "marts"
     ]
+
+
+def estimate_tables() -> list[Model]:
+    """The tables that analysis makes, declared in dbt/models/_estimates.yml."""
+    sources = _parsed()["sources"].values()
+    return [_model(source) for source in sources if source["source_name"] == "estimates"]
+
+
+def published_tables() -> list[Model]:
+    return [*published_models(), *estimate_tables()]
+
+
+def _model(node: dict[str, Any]) -> Model:
+    columns = node["columns"]
+    return Model(
+        node["name"],
+        node["description"].strip(),
+        {name: column["description"] for name, column in columns.items()},
+        {name: column["data_type"] for name, column in columns.items()},
+        list(node["config"]["meta"].get("grain", [])),
+    )
 
 
 def test_names() -> dict[str, str]:

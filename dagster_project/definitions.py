@@ -25,7 +25,7 @@ from ingestion.landing import Landing, Report, is_new, manifests
 from ingestion.loads import unaccounted
 from ingestion.tables import TABLES
 
-from dagster_project import dbt_build, gate
+from dagster_project import dbt_build, estimates, gate
 from dagster_project.gate import FAILED, NOT_APPLICABLE, PASSED, CheckResult, Refused, Results
 from dagster_project.lease import Lease, lease
 from dagster_project.publish import Published
@@ -57,6 +57,7 @@ EXPECTED = {
     LANDING_CHECK,
     CONSERVATION_CHECK,
     *dbt_build.test_names().values(),
+    estimates.CHECK,
     *(expectation.name for expectation in gate.EXPECTATIONS),
 }
 
@@ -191,6 +192,50 @@ def models(context: dg.AssetExecutionContext) -> Iterator[Any]:
     warehouse.hand_over([model.name for model in dbt_build.published_models()])
 
 
+# --- analysis ------------------------------------------------------------------------------------
+
+
+@dg.multi_asset(
+    specs=[
+        dg.AssetSpec(
+            table.name,
+            group_name="analysis",
+            deps=["fct_stage_entries"],
+            description=table.description,
+            metadata={
+                "dagster/column_schema": dg.TableSchema(
+                    [
+                        dg.TableColumn(name, table.types[name], text)
+                        for name, text in table.columns.items()
+                    ]
+                )
+            },
+        )
+        for table in dbt_build.estimate_tables()
+    ],
+    check_specs=[
+        dg.AssetCheckSpec(
+            estimates.CHECK,
+            asset="conversion_estimates",
+            blocking=True,
+            description="Estimates lie within their bounds, and each row is alone in its grain.",
+        )
+    ],
+    partitions_def=days,
+    backfill_policy=one_day_at_a_time,
+    required_resource_keys={"writer"},
+)
+def analysis(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    """Estimate what counts alone cannot say, from the day's marts."""
+    warehouse = Warehouse(HOME, date.fromisoformat(context.partition_key))
+    log.info("estimating")
+    result = estimates.estimate(warehouse)
+    Results(warehouse.folder / "checks", context.run_id).store("analysis", [result])
+    for table in dbt_build.estimate_tables():
+        yield dg.MaterializeResult(asset_key=[table.name])
+    yield _dagster_check(result, ["conversion_estimates"])
+
+
 # --- gate and publish ----------------------------------------------------------------------------
 
 
@@ -229,7 +274,7 @@ def _dagster_check(result: CheckResult, asset: Sequence[str]) -> dg.AssetCheckRe
 
 
 @dg.asset(
-    deps=[model.name for model in dbt_build.published_models()],
+    deps=[table.name for table in dbt_build.published_tables()],
     partitions_def=days,
     backfill_policy=one_day_at_a_time,
     group_name="published",
@@ -241,7 +286,7 @@ def published(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
     results = Results(warehouse.folder / "checks", context.run_id).require(EXPECTED)
     log.info("publishing")
     manifest = Published(HOME).publish(
-        warehouse, dbt_build.published_models(), results, context.resources.writer, context.run_id
+        warehouse, dbt_build.published_tables(), results, context.resources.writer, context.run_id
     )
     warehouse.retire_others(HOME.company().keep_warehouses)
     counts = {o: sum(r.outcome == o for r in results) for o in (PASSED, NOT_APPLICABLE)}
@@ -359,7 +404,7 @@ def alert_sensors() -> list[dg.SensorDefinition]:
 
 
 defs = dg.Definitions(
-    assets=[landing, run, models, published],
+    assets=[landing, run, models, analysis, published],
     asset_checks=[expectations],
     jobs=[daily],
     schedules=[every_morning],

@@ -51,7 +51,8 @@ class Warehouse:
             connection.execute(
                 "create table raw.run as select cast(? as date) as as_of, "
                 "cast(? as timestamp) as as_of_at, ? as cut, ? as zone, ? as currency, "
-                "cast(? as bigint) as correction_grace_seconds, cast(? as bigint) as bulk_deals, "
+                "cast(? as bigint) as correction_grace_seconds, "
+                "cast(? as bigint) as reopen_grace_seconds, cast(? as bigint) as bulk_deals, "
                 "cast(? as bigint) as idle_days",
                 [
                     self.as_of,
@@ -60,6 +61,7 @@ class Warehouse:
                     company.zone,
                     company.currency,
                     60 * company.correction_grace_minutes,
+                    86_400 * company.reopen_grace_days,
                     company.bulk_deals,
                     company.idle_days,
                 ],

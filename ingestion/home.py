@@ -36,6 +36,10 @@ country: SE
 # conversion.
 correction_grace_minutes: 60
 
+# A lost deal that is reopened within this many days was not lost; one reopened later is another
+# attempt, and its win no longer counts as the first one's.
+reopen_grace_days: 90
+
 # A user who moves this many deals in one second has edited them in bulk.
 bulk_deals: 5
 
@@ -103,6 +107,7 @@ class Company(Strict):
     currency: str = Field("SEK", pattern="^[A-Z]{3}$")
     country: str = Field("SE", pattern="^[A-Z]{2}$")
     correction_grace_minutes: int = Field(60, ge=0)
+    reopen_grace_days: int = Field(90, ge=0)
     bulk_deals: int = Field(5, ge=2)
     idle_days: int = Field(30, ge=1)
     keep_published_days: int = Field(30, ge=1)

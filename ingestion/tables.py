@@ -503,6 +503,11 @@ def dbt_sources() -> str:
                     "data_type": "bigint",
                 },
                 {
+                    "name": "reopen_grace_seconds",
+                    "description": "A loss taken back within this time did not happen.",
+                    "data_type": "bigint",
+                },
+                {
                     "name": "bulk_deals",
                     "description": "Deals one user moved in one second for it to be a bulk edit.",
                     "data_type": "bigint",

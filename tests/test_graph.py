@@ -21,7 +21,10 @@ MARTS = {
     "fct_stage_transitions", "fct_stage_visits", "conversion_by_segment", "conversion_by_seller",
     "conversion_by_source", "dim_deals", "dim_stages", "dim_sellers", "dim_accounts",
     "ledger_disagreements", "fct_pipeline_changes", "stage_flow", "pipeline_movement",
-    "pipeline_status", "deal_credits", "amount_restatements",
+    "pipeline_status", "deal_credits", "amount_restatements", "fct_stage_entries",
+}  # fmt: skip
+ESTIMATES = {
+    "conversion_estimates", "conversion_curves", "stage_stays", "seller_conversion", "seller_mix",
 }  # fmt: skip
 
 
@@ -39,6 +42,24 @@ def attached_tests(model: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_the_published_tables_are_these() -> None:
     assert {model.name for model in dbt_build.published_models()} == MARTS
+    assert {table.name for table in dbt_build.estimate_tables()} == ESTIMATES
+
+
+def test_no_model_reads_an_estimate() -> None:
+    read = {parent for model in models() for parent in model["depends_on"]["nodes"]}
+    assert not [parent for parent in read if parent.startswith("source.mellantid.estimates")]
+
+
+@pytest.mark.parametrize("table", dbt_build.estimate_tables(), ids=lambda t: t.name)
+def test_estimates_state_their_grain_and_describe_every_column(table: dbt_build.Model) -> None:
+    assert table.description.startswith("One row per ")
+    assert table.grain and set(table.grain) <= set(table.columns)
+    always = {"definition_id", "n_entered", "n_events", "effective_n", "interval_id", "method_id",
+              "as_of"}  # fmt: skip
+    assert always <= set(table.columns)
+    for column, text in table.columns.items():
+        assert text, f"{table.name}.{column} has no description"
+        assert table.types[column], f"{table.name}.{column} has no type"
 
 
 @pytest.mark.parametrize("model", models(), ids=lambda m: m["name"])
@@ -70,16 +91,14 @@ def test_names_follow_the_grammar() -> None:
     """Times _at, dates _on, counts n_, rates _rate, booleans is_/has_: one meaning, one suffix."""
     types = {"timestamp": r".*_at(_earliest)?", "date": r".*_on|as_of|entered_month"}
     types["boolean"] = r"(is|has)_.*"
-    for model in models():
-        if model["name"] not in MARTS:
-            continue
-        for column, facts in model["columns"].items():
-            if pattern := types.get(facts["data_type"]):
-                assert re.fullmatch(pattern, column), f"{model['name']}.{column}"
+    for table in dbt_build.published_tables():
+        for column, kind in table.types.items():
+            if pattern := types.get(kind):
+                assert re.fullmatch(pattern, column), f"{table.name}.{column}"
             if column.startswith("n_"):
-                assert facts["data_type"] == "bigint"
+                assert kind == "bigint"
             if column.endswith("_rate"):
-                assert facts["data_type"] == "double"
+                assert kind == "double"
 
 
 FORBIDDEN = {
@@ -114,7 +133,7 @@ def test_compiled_sql_holds_no_clock_or_randomness(tmp_path: Path) -> None:
 def test_every_input_column_has_a_privacy_class_in_dbt_too() -> None:
     manifest = json.loads(dbt_build.manifest_path().read_text())
     for source in manifest["sources"].values():
-        if source["name"] != "run":
+        if source["source_name"] == "raw" and source["name"] != "run":
             for column in source["columns"].values():
                 assert column["config"]["meta"]["privacy"]
 

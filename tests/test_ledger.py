@@ -21,6 +21,7 @@ from simulation.company import Company, simulate
 from simulation.home import write_drop, write_home
 
 DAY = date(2026, 6, 30)
+REOPEN_GRACE = timedelta(days=90)  # of the company file, where it says nothing
 
 
 @pytest.fixture(scope="module")
@@ -238,6 +239,7 @@ def test_conversion_counts_equal_a_recount_of_the_reference(simulated: Path) -> 
                 continue
             seen.add(stage)
             reached = _reached(known, entry, moves[i + 1 :])
+            assert not (reached["won"] and reached["lost"])
             followed = (known.run.as_of_at - entry["occurred_at"]).total_seconds()
             mature = followed >= 180 * 86_400
             for definition, at in reached.items():
@@ -263,6 +265,10 @@ def _reached(
     """When each target was reached by the moves after an entry."""
     found: dict[str, datetime | None] = dict.fromkeys(("next_any", "next_direct", "won", "lost"))
     pipeline = entry["to_pipeline_id"]
+    kinds = [
+        known.book.kind(m["to_pipeline_id"], m["to_stage_id"], known.run.day(m["occurred_at"]))
+        for m in later
+    ]
     for i, move in enumerate(later):
         day, at = known.run.day(move["occurred_at"]), move["occurred_at"]
         kind = known.book.kind(move["to_pipeline_id"], move["to_stage_id"], day)
@@ -275,10 +281,19 @@ def _reached(
             further = further or (is_open and rank > here)
         if further:
             found["next_any"] = found["next_any"] or at
-        if kind in ("won", "lost"):
-            found[kind] = found[kind] or at
         if i == 0 and move["kind"] in ("advance", "won") and move["stages_moved"] == 1:
             found["next_direct"] = at
+        if kind == "won" and not found["won"]:
+            found["won"] = at
+        if kind == "lost" and not found["won"]:
+            back = [
+                m["occurred_at"]
+                for m, k in zip(later[i + 1 :], kinds[i + 1 :], strict=True)
+                if k in ("open", "won")
+            ]
+            if not back or back[0] - at > REOPEN_GRACE:
+                found["lost"] = at
+                break
     return found
 
 

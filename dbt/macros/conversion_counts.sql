@@ -46,6 +46,8 @@ select
     cast(n_mature as bigint) as n_mature,
     cast(n_reached as bigint) as n_reached,
     {{ rate('n_reached', 'n_mature') }} as reached_rate,
+    case when n_mature > 0 then {{ wilson('n_reached', 'n_mature', '-') }} end as low_rate,
+    case when n_mature > 0 then {{ wilson('n_reached', 'n_mature', '+') }} end as high_rate,
     {{ rate('n_mature', 'n_entered') }} as maturity_rate,
     cast(p25_days_to_reach as double) as p25_days_to_reach,
     cast(median_days_to_reach as double) as median_days_to_reach,

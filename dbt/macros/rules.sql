@@ -5,6 +5,19 @@
     cast({{ numerator }} as double) / nullif(cast({{ denominator }} as double), 0)
 {%- endmacro %}
 
+{#
+    Bounds of a proportion, 95 % (Wilson 1927, JASA 22, 209-212): `sign` is - for the lower and + for
+    the upper one; 3.841458820694124 is the square of the normal's 97.5 % point.
+#}
+{% macro wilson(reached, n, sign) -%}
+    {%- set k = 'cast(' ~ reached ~ ' as double)' -%}
+    {%- set variance = k ~ ' - ' ~ rate(k ~ ' * ' ~ k, n) ~ ' + 0.960364705173531' -%}
+    {{ rate(
+        k ~ ' + 1.920729410347062 ' ~ sign ~ ' 1.959963984540054 * sqrt(' ~ variance ~ ')',
+        n ~ ' + 3.841458820694124'
+    ) }}
+{%- endmacro %}
+
 {# Elapsed whole seconds. `datediff` counts boundaries crossed, not time passed. #}
 {% macro seconds_between(earlier, later) -%}
     {{ epoch_seconds(later) }} - {{ epoch_seconds(earlier) }}

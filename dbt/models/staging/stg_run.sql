@@ -5,6 +5,7 @@ select
     zone,
     currency,
     correction_grace_seconds,
+    reopen_grace_seconds,
     bulk_deals,
     idle_days
 from {{ source('raw', 'run') }}

@@ -1,0 +1,75 @@
+"""Small numbers: rates of sellers that lend each other strength, and ranks told as ranges.
+
+Belongs here: the hierarchical beta-binomial of one group of sellers.
+Does not belong here: which sellers are alike enough to be one group (sellers).
+
+Successes of n are binomial, rates of sellers beta with mean m and concentration c. Both are
+integrated over, not estimated and plugged in: with few sellers the concentration is hardly known,
+and plugged-in intervals are too short (Gelman et al., Bayesian Data Analysis, 3rd ed., section
+5.3). The prior of m is uniform, that of c makes the weight of the group's mean uniform for a seller
+of a quarter of the median n (Christiansen & Morris 1997, JASA 92, 618–632): for one of the median
+itself it pooled too much (12 sellers of 100, log-odds spread 0.3: 93.5 % covered, so 94.3 %).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betaln, expit, logit
+
+from analysis.incidence import LEVEL, Floats, Integers
+
+N_DRAWS = 2_000
+_SHARES = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+
+# Nodes of the integral. The weight of the group's mean is uniform, so its nodes are evenly spread;
+# the mean's lie within 4.5 standard deviations. Twice as many move no bound by 0.3 points.
+_WEIGHTS = (np.arange(20) + 0.5) / 20
+_STEPS = np.linspace(-4.5, 4.5, 25)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Per seller: posterior mean, bounds (95 %), and the range its rank lies in (1 is highest)."""
+
+    rate: Floats
+    low: Floats
+    high: Floats
+    first_rank: Integers
+    last_rank: Integers
+
+
+def pooled(successes: Floats, n: Floats, random: np.random.Generator) -> Pooled:
+    """Rates of the sellers of one group; `successes` of `n` each, neither need be whole.
+
+    A seller with n = 0 gets what the group says of anybody.
+    """
+    mean, concentration, weight = _posterior(successes, n)
+    a = successes[None, :] + (mean * concentration)[:, None]
+    b = (n - successes)[None, :] + ((1 - mean) * concentration)[:, None]
+    rate = weight @ (a / (a + b))
+    # Systematic draws of the nodes (one uniform number) spare most of the noise.
+    places = (np.arange(N_DRAWS) + random.random()) / N_DRAWS
+    node = np.minimum(np.searchsorted(np.cumsum(weight), places), len(weight) - 1)
+    draws = random.beta(a[node], b[node])
+    low, high = np.quantile(draws, _SHARES, axis=0)
+    ranks = (-draws).argsort(axis=1).argsort(axis=1) + 1
+    first, last = np.quantile(ranks, _SHARES, axis=0, method="inverted_cdf").astype(np.int64)
+    return Pooled(rate, low, high, first, last)
+
+
+def _posterior(successes: Floats, n: Floats) -> tuple[Floats, Floats, Floats]:
+    """Nodes of mean and concentration with their posterior weights."""
+    total = n.sum()
+    centre = (successes.sum() + 0.5) / (total + 1)
+    spread = np.sqrt(1 / (total * centre * (1 - centre) + 1) + 1 / len(n))
+    mean, share = (
+        grid.ravel() for grid in np.meshgrid(expit(logit(centre) + spread * _STEPS), _WEIGHTS)
+    )
+    mean = np.clip(mean, 1e-9, 1 - 1e-9)
+    concentration = max(float(np.median(n)) / 4, 1.0) * share / (1 - share)
+    a, b = (mean * concentration)[:, None], ((1 - mean) * concentration)[:, None]
+    likelihood = (betaln(a + successes, b + n - successes) - betaln(a, b)).sum(axis=1)
+    # Steps are even in the log-odds; the prior is even in the mean itself.
+    log_weight = likelihood + np.log(mean * (1 - mean))
+    weight = np.exp(log_weight - log_weight.max())
+    return mean, concentration, weight / weight.sum()

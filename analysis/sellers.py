@@ -1,0 +1,233 @@
+"""Sellers: rates within a stage and segment that lend each other strength, and mix against rate.
+
+Belongs here: the tables seller_conversion and seller_mix.
+Does not belong here: the estimators (incidence, pooling), cuts that are no sellers (conversion).
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+
+from analysis.conversion import HORIZONS, LAST_DAY, RACES, Entries, Groups
+from analysis.incidence import LEVEL, NOTHING, Floats, Integers, cumulative_incidence, wilson
+from analysis.pooling import pooled
+
+# A seller is known by what is reached; what is lost is the rest of it.
+DEFINITIONS = ("next_any", "won")
+NO_RANK = "not enough data to rank"
+
+
+def conversion(entries: Entries, random: np.random.Generator) -> pd.DataFrame:
+    """Table seller_conversion: per stage, segment and seller, own and pooled rates, and ranks.
+
+    What is pooled are the rates estimated with censoring, each as precise as its effective n.
+    """
+    names = ("pipeline_id", "stage_id", "segment", "seller_id")
+    groups = Groups(**{name: entries.codes(name) for name in names})
+    timeline = entries.timelines["recorded"]
+    tables = []
+    for definition, (race, _) in zip(DEFINITIONS, RACES, strict=True):
+        subjects, _ = timeline.race(race, groups, entries.accounts)
+        (found,) = cumulative_incidence(subjects, LAST_DAY, (1,))
+        for horizon in HORIZONS:
+            rate = found.rate[:, horizon]
+            n = np.where(np.isnan(rate), 0.0, found.effective_n[:, horizon])
+            low, high = wilson(rate, n)
+            n_mature = groups.count(timeline.followed >= horizon)
+            table = pd.DataFrame(
+                {
+                    **groups.values,
+                    "definition_id": definition,
+                    "horizon_days": horizon,
+                    "n_entered": groups.count(),
+                    "n_mature": n_mature,
+                    "n_events": found.n_events[:, horizon],
+                    "effective_n": n,
+                    "maturity_rate": n_mature / groups.count(),
+                    "estimated_rate": rate,
+                    "low_rate": low,
+                    "high_rate": high,
+                }
+            )
+            tables.append(_with_pooled(table[table["seller_id"].notna()], random))
+    return pd.concat(tables, ignore_index=True).assign(
+        interval_id="credible_95", method_id="beta_binomial", as_of=entries.as_of
+    )
+
+
+def _with_pooled(table: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
+    """The table of one definition and horizon with what its sellers say of each other."""
+    columns: dict[str, Any] = {
+        name: np.full(len(table), np.nan)
+        for name in ("pooled_rate", "low_pooled_rate", "high_pooled_rate",
+                     "first_rank", "last_rank", "n_ranked")
+    }  # fmt: skip
+    columns["rank"] = np.full(len(table), NO_RANK, dtype=object)
+    n, rate = table["effective_n"].to_numpy(), table["estimated_rate"].to_numpy()
+    cells = table.groupby(["pipeline_id", "stage_id", "segment"], dropna=False, sort=True)
+    for rows in map(np.asarray, cells.indices.values()):
+        known = rows[n[rows] > 0]
+        if not len(known):
+            continue
+        found = pooled(rate[known] * n[known], n[known], random)
+        columns["pooled_rate"][known] = found.rate
+        columns["low_pooled_rate"][known] = found.low
+        columns["high_pooled_rate"][known] = found.high
+        columns["n_ranked"][known] = len(known)
+        # A range over all sellers says nothing of anybody.
+        is_ranked = found.last_rank - found.first_rank < len(known) - 1
+        for row, first, last in zip(
+            known[is_ranked],
+            found.first_rank[is_ranked],
+            found.last_rank[is_ranked],
+            strict=True,
+        ):
+            columns["first_rank"][row], columns["last_rank"][row] = first, last
+            columns["rank"][row] = f"{first}–{last} of {len(known)}"
+    return table.assign(**columns)
+
+
+# --- mix against rate ----------------------------------------------------------------------------
+
+
+def mix(entries: Entries) -> pd.DataFrame:
+    """Table seller_mix: why a seller's rate differs from that of all who sell from the stage.
+
+    difference = mix + rate, exactly (Kitagawa 1955, JASA 50, 1168–1194), over the cells c of
+    segment × source: mix = Σ (w_c − W_c) (r_c + R_c) / 2 is what other leads explain, rate =
+    Σ (w_c + W_c) / 2 (r_c − R_c) what is left with the same leads; w, r are the seller's shares and
+    rates, W, R those of all. Where the seller has nothing in a cell, r_c is R_c.
+
+    Counts, of deals followed from their entry for the whole horizon: only rates of one set of
+    deals add up.
+    """
+    timeline = entries.timelines["recorded"]
+    columns = {name: entries.codes(name) for name in ("pipeline_id", "stage_id")}
+    sellers = Groups(**columns, seller_id=entries.codes("seller_id"))
+    stages = Groups(**columns)
+    cells = Groups(segment=entries.codes("segment"), source=entries.codes("source"))
+    stage_of = np.zeros(sellers.n, dtype=np.int64)
+    stage_of[sellers.of_row] = stages.of_row
+    tables = []
+    for definition in DEFINITIONS:
+        for horizon in HORIZONS:
+            is_mature = (timeline.followed >= horizon) & (timeline.entry < 0)
+            reached = timeline.days[definition][is_mature] <= horizon
+            of = _Mix(
+                sellers.of_row[is_mature],
+                stage_of,
+                cells.of_row[is_mature],
+                cells.n,
+                reached,
+                entries.accounts[is_mature],
+            )
+            tables.append(
+                pd.DataFrame(
+                    {
+                        **sellers.values,
+                        "definition_id": definition,
+                        "horizon_days": horizon,
+                        "n_entered": sellers.count(),
+                        "n_mature": of.n.sum(axis=1),
+                        "n_events": of.k.sum(axis=1),
+                        "maturity_rate": of.n.sum(axis=1) / sellers.count(),
+                        **of.differences(),
+                    }
+                )
+            )
+    table = pd.concat(tables, ignore_index=True)
+    return table[table["seller_id"].notna()].assign(
+        interval_id="clustered_t_95", method_id="kitagawa", as_of=entries.as_of
+    )
+
+
+class _Mix:
+    """Counts per seller (of a stage) and cell, arrays of shape (sellers, cells)."""
+
+    def __init__(
+        self,
+        seller: Integers,
+        stage_of: Integers,
+        cell: Integers,
+        n_cells: int,
+        reached: NDArray[np.bool_],
+        account: Integers,
+    ) -> None:
+        shape = (len(stage_of), n_cells)
+        self.keys, self.seller, self.reached = seller * n_cells + cell, seller, reached
+        self.account = account
+        size = shape[0] * shape[1]
+        self.n = np.bincount(self.keys, minlength=size).reshape(shape)
+        self.k = np.bincount(self.keys[reached], minlength=size).reshape(shape)
+        n_stages = int(stage_of.max(initial=-1)) + 1
+        of_all = []
+        for counts in (self.n, self.k):
+            total = np.zeros((n_stages, n_cells), dtype=np.int64)
+            np.add.at(total, stage_of, counts)
+            of_all.append(total[stage_of])
+        self.all_n, self.all_k = of_all
+
+    def differences(self) -> dict[str, Any]:
+        all_rate = _rate(self.all_k, self.all_n)
+        rate = np.where(self.n > 0, _rate(self.k, self.n), all_rate)
+        own, all_ = _shares(self.n), _shares(self.all_n)
+        seller_rate = _rate(self.k.sum(axis=1), self.n.sum(axis=1))
+        team_rate = _rate(self.all_k.sum(axis=1), self.all_n.sum(axis=1))
+        by_mix = np.nansum((own - all_) * (rate + all_rate) / 2, axis=1)
+        by_rate = np.nansum((own + all_) / 2 * (rate - all_rate), axis=1)
+        half, effective_n = self._precision((own + all_) / 2, all_rate)
+        difference = seller_rate - team_rate
+        is_known = ~np.isnan(difference)
+        by_mix, by_rate = (np.where(is_known, part, np.nan) for part in (by_mix, by_rate))
+        return {
+            "effective_n": effective_n,
+            "seller_rate": seller_rate,
+            "team_rate": team_rate,
+            "difference": difference,
+            "mix_difference": by_mix,
+            "rate_difference": by_rate,
+            "low_rate_difference": by_rate - half,
+            "high_rate_difference": by_rate + half,
+            # Opposite signs, and not by what subtraction leaves of nothing.
+            "is_reversed": (difference * by_rate < 0) & (np.abs(by_rate) > NOTHING),
+        }
+
+    def _precision(self, weight: Floats, all_rate: Floats) -> tuple[Floats, Floats]:
+        """Half of the 95 % interval of the rate part, and the effective n of its weights.
+
+        Each deal counts with its cell's weight and its distance from the cell's rate, squared by
+        account; that the seller is part of all takes n / N of a cell's variance away.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            per_deal = np.where(self.n > 0, weight / self.n, 0.0)
+            apart = np.sqrt(np.where(self.n > 0, 1 - self.n / self.all_n, 0.0))
+        distance = self.reached - all_rate.ravel()[self.keys]
+        value = (per_deal * apart).ravel()[self.keys] * distance
+        n_sellers = len(self.n)
+        pairs, of_pair = np.unique(
+            self.seller * (int(self.account.max(initial=0)) + 1) + self.account,
+            return_inverse=True,
+        )
+        squared = np.bincount(of_pair, value, minlength=len(pairs)) ** 2
+        owner = pairs // (int(self.account.max(initial=0)) + 1)
+        clusters = np.bincount(owner, minlength=n_sellers)
+        variance = np.bincount(owner, squared, n_sellers).astype(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variance = variance * clusters / (clusters - 1)
+            total = (per_deal * self.n).sum(axis=1)
+            effective_n = total**2 / (per_deal**2 * self.n).sum(axis=1)
+        t = stdtrit(np.maximum(clusters - 1, 1), (1 + LEVEL) / 2)
+        half = np.where(clusters > 1, t * np.sqrt(variance), np.nan)
+        return half, np.nan_to_num(effective_n)
+
+
+def _rate(numerator: Any, denominator: Any) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(denominator > 0, numerator / denominator, np.nan)
+
+
+def _shares(n: Any) -> Floats:
+    return _rate(n, n.sum(axis=1)[:, None])

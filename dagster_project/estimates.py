@@ -1,0 +1,87 @@
+"""Estimates of the day: marts in, analysis, estimates out as Parquet beside them.
+
+Belongs here: handing tables over to analysis and back, in the declared columns and types; what
+must be true of every estimate.
+Does not belong here: statistics (analysis), descriptions (dbt/models/_estimates.yml).
+"""
+
+from itertools import pairwise
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from analysis import conversion, sellers
+from ingestion.readers import identifier, literal
+
+from dagster_project.dbt_build import Model, estimate_tables
+from dagster_project.gate import FAILED, PASSED, CheckResult
+from dagster_project.warehouse import Warehouse
+
+CHECK = "every_estimate_is_coherent"
+
+# Draws are the same in every run: a bound must not move because it was computed again.
+SEED = 1
+
+
+def estimate(warehouse: Warehouse) -> CheckResult:
+    """Write every estimate table of the day beside the marts; say whether they are coherent."""
+    entries = conversion.Entries(_mart(warehouse, "fct_stage_entries"))
+    rates, curves = conversion.estimates(entries)
+    found = {
+        "conversion_estimates": rates,
+        "conversion_curves": curves,
+        "stage_stays": conversion.stays(entries),
+        "seller_conversion": sellers.conversion(entries, np.random.default_rng(SEED)),
+        "seller_mix": sellers.mix(entries),
+    }
+    faults = []
+    for table in estimate_tables():
+        frame = found[table.name]
+        faults += [f"{table.name}: {fault}" for fault in incoherent(frame, table)]
+        _write(warehouse, frame, table)
+    return CheckResult(CHECK, "analysis", FAILED if faults else PASSED, "; ".join(faults))
+
+
+def incoherent(frame: pd.DataFrame, table: Model) -> list[str]:
+    """What cannot be true of any estimate: rows of one grain, rates outside their bounds."""
+    faults = []
+    if n := int(frame.duplicated(table.grain).sum()):
+        faults.append(f"{n} rows are not the only ones of their {', '.join(table.grain)}")
+    orders = [("low_rate", "estimated_rate", "high_rate"), ("n_events", "n_entered"),
+              ("lowest_rate", "highest_rate"), ("low_pooled_rate", "high_pooled_rate"),
+              ("n_mature", "n_entered"), ("first_rank", "last_rank", "n_ranked"),
+              ("low_p80_days_in_stage", "p80_days_in_stage", "high_p80_days_in_stage"),
+              ("low_rate_difference", "rate_difference", "high_rate_difference")]  # fmt: skip
+    for order in orders:
+        if set(order) <= set(frame):
+            wrong = sum(int((frame[a] > frame[b] + 1e-9).sum()) for a, b in pairwise(order))
+            if wrong:
+                faults.append(f"{wrong} rows in which not {' <= '.join(order)}")
+    for column in frame.columns[frame.columns.str.endswith("_rate")]:
+        if wrong := int((~frame[column].dropna().between(-1e-9, 1 + 1e-9)).sum()):
+            faults.append(f"{wrong} rows in which {column} is not between 0 and 1")
+    return faults
+
+
+def _mart(warehouse: Warehouse, name: str) -> pd.DataFrame:
+    with duckdb.connect() as connection:
+        path = literal(str(warehouse.marts / f"{name}.parquet"))
+        return connection.execute(f"select * from read_parquet({path})").df()
+
+
+def _write(warehouse: Warehouse, frame: pd.DataFrame, table: Model) -> None:
+    """As declared: these columns in this order and of these types; rows in canonical order."""
+    if surplus := set(frame) ^ set(table.types):
+        raise RuntimeError(f"{table.name}: {', '.join(sorted(map(str, surplus)))} not as declared")
+    columns = ", ".join(
+        f"cast({identifier(name)} as {kind}) as {identifier(name)}"
+        for name, kind in table.types.items()
+    )
+    with duckdb.connect() as connection:
+        # By way of Arrow, which takes nan for null.
+        connection.register("estimates", pa.Table.from_pandas(frame, preserve_index=False))
+        connection.execute(
+            f"copy (select {columns} from estimates order by all) "
+            f"to {literal(str(warehouse.marts / f'{table.name}.parquet'))} (format parquet)"
+        )
