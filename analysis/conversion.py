@@ -8,6 +8,7 @@ only days that have ended count as followed: so with full follow-up an estimate 
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,14 +16,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from analysis.incidence import (
+    LEVEL,
     Floats,
     Incidence,
     Integers,
     Subjects,
     cumulative_incidence,
     event_masses,
+    share_precision,
     wilson,
 )
 
@@ -53,7 +57,10 @@ class Codes:
     @classmethod
     def of(cls, column: "pd.Series[Any]") -> "Codes":
         codes, values = pd.factorize(column, sort=True)
-        return cls(codes.astype(np.int64) + 1, np.array([None, *values], dtype=object))
+        return cls(codes + np.int32(1), np.array([None, *values], dtype=object))
+
+    def __getitem__(self, rows: Any) -> "Codes":
+        return Codes(self.codes[rows], self.values)
 
 
 class Groups:
@@ -62,11 +69,8 @@ class Groups:
     def __init__(self, **columns: Codes) -> None:
         sizes = tuple(len(column.values) for column in columns.values())
         codes = tuple(column.codes for column in columns.values())
-        combined = np.ravel_multi_index(codes, sizes)
-        present = np.flatnonzero(np.bincount(combined))
-        lookup = np.zeros(int(present.max(initial=-1)) + 1, dtype=np.int64)
-        lookup[present] = np.arange(len(present))
-        self.of_row: Integers = lookup[combined]
+        self.of_row: Integers
+        self.of_row, present = pd.factorize(np.ravel_multi_index(codes, sizes), sort=True)
         self.n = len(present)
         found = np.unravel_index(present, sizes)
         self.values = {
@@ -86,56 +90,68 @@ class Timeline:
     have ended; `entry` is the day after which a late one is followed, else -1.
     """
 
-    def __init__(self, frame: pd.DataFrame, reading: str) -> None:
+    def __init__(self, frame: pd.DataFrame, accounts: Integers, reading: str) -> None:
+        self.accounts = accounts
+        self.races: dict[tuple[str, ...], tuple[Any, ...]] = {}
         entered = _seconds(frame, "entered_at", is_earliest=reading == "long")
         self.followed = (_seconds(frame, "followed_until_at") - entered) // DAY
-        late = _seconds(frame, "followed_from_at") - _seconds(frame, "entered_at")
-        self.entry = np.where(late > 0, -(-late // DAY), -1)
+        seen = _seconds(frame, "followed_from_at")
+        is_late = seen > _seconds(frame, "entered_at")
+        self.entry = np.where(is_late, -((entered - seen) // DAY), -1)
         self.days = {}
         for name in ("next_any", "next_role", "won", "lost"):
             at = _seconds(frame, f"{name}_at", is_earliest=reading == "short")
             elapsed = np.maximum(-((entered - at) // DAY), 0)
             self.days[name] = np.where(frame[f"{name}_at"].isna(), NEVER, elapsed)
 
-    def race(
-        self, names: tuple[str, ...], groups: Groups, accounts: Integers
-    ) -> tuple[Subjects, NDArray[np.bool_]]:
-        """Who is followed until which of `names` (event 1, 2 …) came first; and the rows kept."""
-        reached = np.stack([self.days[name] for name in names])
-        first = reached.min(axis=0)
+    def is_mature(self, horizon: int) -> NDArray[np.bool_]:
+        """Followed from the entry for the whole horizon."""
+        return np.asarray((self.followed >= horizon) & (self.entry < 0))
+
+    def race(self, names: tuple[str, str], groups: Groups) -> tuple[Subjects, Integers]:
+        """Who is followed until which of `names` (event 1 or 2) came first; and the rows kept."""
+        if names not in self.races:
+            self.races[names] = self._race(*names)
+        rows, *arrays = self.races[names]
+        return Subjects(groups.of_row[rows], groups.n, *arrays), rows
+
+    def _race(self, one: str, other: str) -> tuple[Any, ...]:
+        """Rows, and their accounts, entries, days of leaving, events; by account and day."""
+        first = np.minimum(self.days[one], self.days[other])
         leaving = np.minimum(first, self.followed)
-        event = np.where(first <= self.followed, reached.argmin(axis=0) + 1, 0)
-        rows = (leaving > self.entry) & (leaving >= 0)
-        of = [array[rows] for array in (groups.of_row, accounts, self.entry, leaving, event)]
-        return Subjects(of[0], groups.n, *of[1:]), rows
+        event = np.where(self.days[one] <= self.days[other], np.int8(1), np.int8(2))
+        event[first > self.followed] = 0
+        rows = np.flatnonzero((leaving > self.entry) & (leaving >= 0))
+        rows = rows[np.argsort(self.accounts[rows] * (leaving.max(initial=0) + 1) + leaving[rows])]
+        arrays = (self.accounts, self.entry, leaving)
+        return rows, *(array[rows].astype(np.int32) for array in arrays), event[rows]
 
 
 class Entries:
-    """Entries that can be followed. `frame` has the columns of fct_stage_entries."""
+    """Entries that can be followed. `frame` has the columns of fct_stage_entries.
+
+    `accounts` are companies by number; a deal of no known company is one of its own.
+    """
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        frame = frame[frame["followed_from_at"].notna()].reset_index(drop=True)
-        self.frame = frame
-        self.as_of = frame["as_of"].max()
-
-    def __len__(self) -> int:
-        return len(self.frame)
-
-    def codes(self, name: str) -> Codes:
-        return self._codes[name]
-
-    @cached_property
-    def _codes(self) -> dict[str, Codes]:
+        self.frame = frame[frame["followed_from_at"].notna()].reset_index(drop=True)
+        self.as_of = self.frame["as_of"].max()
         names = ("pipeline_id", "stage_id", "role", "segment", "business_area", "seller_id",
                  "source")  # fmt: skip
-        return {name: Codes.of(self.frame[name]) for name in names}
+        self.codes = {name: Codes.of(self.frame[name]) for name in names}
+        account, _ = pd.factorize(self.frame["account_id"])
+        journey, _ = pd.factorize(self.frame["journey_id"])
+        self.accounts: Integers = np.where(
+            account >= 0, account, account.max(initial=0) + 1 + journey
+        )
 
-    @cached_property
-    def accounts(self) -> Integers:
-        """Companies by number. A deal of no known company is one of its own."""
-        account, journey = Codes.of(self.frame["account_id"]), Codes.of(self.frame["journey_id"])
-        alone = len(account.values) + journey.codes
-        return np.where(account.codes > 0, account.codes, alone)
+    def where(self, rows: NDArray[np.bool_]) -> "Entries":
+        """Some of them, accounts and values by the same numbers."""
+        part = object.__new__(Entries)
+        part.frame, part.as_of = self.frame[rows].reset_index(drop=True), self.as_of
+        part.codes = {name: codes[rows] for name, codes in self.codes.items()}
+        part.accounts = self.accounts[rows]
+        return part
 
     @cached_property
     def has_intervals(self) -> bool:
@@ -145,7 +161,7 @@ class Entries:
     @cached_property
     def timelines(self) -> dict[str, Timeline]:
         readings = ("recorded", "short", "long") if self.has_intervals else ("recorded",)
-        return {reading: Timeline(self.frame, reading) for reading in readings}
+        return {r: Timeline(self.frame, self.accounts, r) for r in readings}
 
     def gaps(self, name: str) -> Floats:
         """Days between the bounds of the entry and of what came; 0 where both are exact."""
@@ -154,9 +170,6 @@ class Entries:
             for column in ("entered_at", f"{name}_at")
         ]
         return np.asarray((widths[0] + widths[1]) / DAY)
-
-    def of_roles(self) -> "Entries":
-        return Entries(self.frame[self.frame["is_first_in_role"].astype(bool)])
 
 
 def _seconds(frame: pd.DataFrame, column: str, is_earliest: bool = False) -> Integers:
@@ -173,62 +186,61 @@ def _seconds(frame: pd.DataFrame, column: str, is_earliest: bool = False) -> Int
 
 def estimates(entries: Entries) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables conversion_estimates and conversion_curves: every cut, definition, horizon or day."""
-    rates, curves = [], []
-    for cut, of_cut, groups, races in _cuts(entries):
-        for rate, curve in _of_cut(of_cut, groups, races):
-            rates.append(rate.assign(cut=cut))
-            curves.append(curve.assign(cut=cut))
-    found = [pd.concat(tables, ignore_index=True) for tables in (rates, curves)]
-    return found[0], found[1]
+    # Threads: most of the time is spent in numpy, which lets go of the interpreter's lock.
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.map(lambda of: [*_of_cut(*of)], _cuts(entries))
+    tables = [pair for pairs in found for pair in pairs]
+    rates, curves = zip(*tables, strict=True)
+    return pd.concat(rates, ignore_index=True), pd.concat(curves, ignore_index=True)
 
 
 def _cuts(entries: Entries) -> Iterator[tuple[str, Entries, Groups, Any]]:
-    columns = {name: entries.codes(name) for name in ("pipeline_id", "stage_id", "role")}
+    columns = {name: entries.codes[name] for name in ("pipeline_id", "stage_id")}
     yield "all", entries, Groups(**columns), RACES
     for cut, name in (("segment", "segment"), ("business_area", "business_area"),
                       ("seller", "seller_id"), ("source", "source")):  # fmt: skip
-        yield cut, entries, Groups(**columns, cut_value=entries.codes(name)), RACES
-    of_roles = entries.of_roles()
-    if len(of_roles):
-        columns = {name: of_roles.codes(name) for name in ("pipeline_id", "role")}
-        yield "role", of_roles, Groups(**columns, cut_value=of_roles.codes("role")), RACES_OF_ROLES
+        yield cut, entries, Groups(**columns, cut_value=entries.codes[name]), RACES
+    of_roles = entries.where(entries.frame["is_first_in_role"].to_numpy(bool))
+    role = of_roles.codes["role"]
+    groups = Groups(pipeline_id=of_roles.codes["pipeline_id"], cut_value=role)
+    yield "role", of_roles, groups, RACES_OF_ROLES
 
 
 def _of_cut(
-    entries: Entries, groups: Groups, races: Any
+    cut: str, entries: Entries, groups: Groups, races: Any
 ) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
     n_mature = _matured(entries, groups)
     for names, wanted in races:
         readings = {
-            reading: _raced(timeline, names, len(wanted), groups, entries.accounts)
+            reading: _raced(timeline, names, len(wanted), groups)
             for reading, timeline in entries.timelines.items()
         }
         for number, name in enumerate(wanted):
             found = [incidences[number] for incidences in readings.values()]
-            gap = _mean_gap(entries, groups, names, number)
+            gap = mean_gap(entries, groups, names, number)
             yield (
-                _at_horizons(entries, groups, name, found, gap, n_mature),
-                _at_days(entries, groups, name, found[0], gap),
+                _at_horizons(entries, groups, name, found, gap, n_mature).assign(cut=cut),
+                _at_days(entries, groups, name, found[0], gap).assign(cut=cut),
             )
 
 
 def _raced(
-    timeline: Timeline, names: tuple[str, ...], n_wanted: int, groups: Groups, accounts: Integers
+    timeline: Timeline, names: tuple[str, str], n_wanted: int, groups: Groups
 ) -> list[Incidence]:
-    subjects, _ = timeline.race(names, groups, accounts)
+    subjects, _ = timeline.race(names, groups)
     return cumulative_incidence(subjects, LAST_DAY, tuple(range(1, n_wanted + 1)))
 
 
 def _matured(entries: Entries, groups: Groups) -> dict[int, NDArray[np.int64]]:
-    followed = entries.timelines["recorded"].followed
-    return {horizon: groups.count(followed >= horizon) for horizon in HORIZONS}
+    timeline = entries.timelines["recorded"]
+    return {horizon: groups.count(timeline.is_mature(horizon)) for horizon in HORIZONS}
 
 
-def _mean_gap(entries: Entries, groups: Groups, names: tuple[str, ...], number: int) -> Floats:
+def mean_gap(entries: Entries, groups: Groups, names: tuple[str, str], number: int) -> Floats:
     """Per group and day, the mean days between the bounds of the events by then."""
     if not entries.has_intervals:
         return np.zeros((groups.n, LAST_DAY + 1))
-    subjects, rows = entries.timelines["recorded"].race(names, groups, entries.accounts)
+    subjects, rows = entries.timelines["recorded"].race(names, groups)
     hit = (subjects.event == number + 1) & (subjects.leaving <= LAST_DAY)
     keys = (subjects.group * (LAST_DAY + 1) + subjects.leaving)[hit]
     size, shape = groups.n * (LAST_DAY + 1), (groups.n, LAST_DAY + 1)
@@ -273,7 +285,7 @@ def _at_horizons(
                 n_entered=n,
                 n_mature=n_mature[horizon],
                 n_events=readings[0].n_events[:, horizon],
-                effective_n=readings[0].effective_n[:, horizon],
+                effective_n=np.nan_to_num(readings[0].effective_n[:, horizon]),
                 maturity_rate=n_mature[horizon] / n,
                 **shown,
             )
@@ -306,7 +318,7 @@ def _at_days(
         day=np.tile(days, groups.n),
         n_entered=np.repeat(groups.count(), len(days)),
         n_events=found.n_events[:, days].ravel(),
-        effective_n=found.effective_n[:, days].ravel(),
+        effective_n=np.nan_to_num(found.effective_n[:, days]).ravel(),
         estimated_rate=rate.ravel(),
         low_rate=low.ravel(),
         high_rate=high.ravel(),
@@ -318,6 +330,7 @@ def _table(entries: Entries, groups: Groups, definition: str, **columns: Any) ->
     return pd.DataFrame(
         {
             **groups.values,
+            **({} if "stage_id" in groups.values else {"stage_id": None}),
             "definition_id": definition,
             **columns,
             "interval_id": "wilson_95_pointwise",
@@ -337,8 +350,8 @@ def stays(entries: Entries) -> pd.DataFrame:
     before the follow-up ends, do not stand for all. Bounds of the percentile are those of the
     percentage, read off the same distribution (Woodruff 1952, JASA 47, 635–646).
     """
-    columns = {name: entries.codes(name) for name in ("pipeline_id", "stage_id")}
-    by_segment = Groups(**columns, cut_value=entries.codes("segment"))
+    columns = {name: entries.codes[name] for name in ("pipeline_id", "stage_id")}
+    by_segment = Groups(**columns, cut_value=entries.codes["segment"])
     found = [
         _stays(entries, groups, horizon).assign(cut=cut)
         for cut, groups in (("all", Groups(**columns)), ("segment", by_segment))
@@ -349,31 +362,31 @@ def stays(entries: Entries) -> pd.DataFrame:
 
 def _stays(entries: Entries, groups: Groups, horizon: int) -> pd.DataFrame:
     timeline = entries.timelines["recorded"]
-    subjects, rows = timeline.race(("won", "lost"), groups, entries.accounts)
+    subjects, rows = timeline.race(("won", "lost"), groups)
     mass = event_masses(subjects, horizon, 1)
-    won = mass > 0
-    group, mass = subjects.group[won], mass[won]
-    days = ((_seconds(entries.frame, "left_at") - _seconds(entries.frame, "entered_at")) / DAY)[
-        rows
-    ][won]
-    order = np.lexsort((days, group))
-    group, mass, days = group[order], mass[order], days[order]
-    n = np.bincount(group, minlength=groups.n)
-    total = np.bincount(group, mass, groups.n)
-    gap = np.bincount(group, entries.gaps("left")[rows][won][order], groups.n)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        effective_n = total**2 / np.bincount(group, mass**2, groups.n)
-        is_told = (n >= MIN_STAYS) & (gap / n <= MAX_GAP * horizon)
-    reached = np.cumsum(mass) - np.repeat(np.cumsum(total) - total, n)
-    reached = np.stack([group, reached / total[group] * (1 - 1e-12)])
-    n_mature = groups.count(timeline.followed >= horizon)
-    low, high = wilson(0.8, effective_n)
+    left, entered = (_seconds(entries.frame, f"{name}_at")[rows] for name in ("left", "entered"))
+    days = (left - entered) / DAY
+    won = np.flatnonzero(mass)
+    order = won[np.lexsort((days[won], subjects.group[won]))]
+    group, mass = subjects.group[order], mass[order]
+    stays = _Stays(group, days[order], mass, groups.n)
+    p80 = stays.percentile(np.full(groups.n, 0.8))
+    is_within = days <= p80[subjects.group]
+    effective_n = share_precision(subjects, horizon, 1, is_within, 0.8)
+    # Even about 80 %, unlike an interval for a share seen to be 80 %; up to the next stay.
+    half = ndtri((1 + LEVEL) / 2) * np.sqrt(0.8 * 0.2 / effective_n)
+    low, high = np.maximum(0.8 - half, 0), 0.8 + half + 1 / effective_n
+    high[~(high < 1)] = np.nan
+    n_events = np.bincount(group, minlength=groups.n)
+    gap = np.bincount(group, entries.gaps("left")[rows][order], groups.n)
+    is_told = (n_events >= MIN_STAYS) & (gap <= MAX_GAP * horizon * n_events)
     shown = {
-        "median_days_in_stage": _percentile(reached, days, np.full(groups.n, 0.5)),
-        "p80_days_in_stage": _percentile(reached, days, np.full(groups.n, 0.8)),
-        "low_p80_days_in_stage": _percentile(reached, days, low),
-        "high_p80_days_in_stage": _percentile(reached, days, high),
+        "median_days_in_stage": stays.percentile(np.full(groups.n, 0.5)),
+        "p80_days_in_stage": p80,
+        "low_p80_days_in_stage": stays.percentile(low),
+        "high_p80_days_in_stage": stays.percentile(high),
     }
+    n_mature = groups.count(timeline.is_mature(horizon))
     table = _table(
         entries,
         groups,
@@ -381,23 +394,29 @@ def _stays(entries: Entries, groups: Groups, horizon: int) -> pd.DataFrame:
         horizon_days=horizon,
         n_entered=groups.count(),
         n_mature=n_mature,
-        n_events=n,
-        effective_n=effective_n,
+        n_events=n_events,
+        effective_n=np.nan_to_num(effective_n),
         maturity_rate=n_mature / groups.count(),
         **{name: np.where(is_told, values, np.nan) for name, values in shown.items()},
     )
     return table.assign(interval_id="woodruff_95", method_id="inverse_censoring_weights")
 
 
-def _percentile(reached: Floats, days: Floats, share: Floats) -> Floats:
-    """Of each group, the first of its sorted `days` by which `share` of its mass is reached.
+class _Stays:
+    """Stays of won deals, sorted by group and days, with the mass that each stands for."""
 
-    `reached` has two rows, group and share reached, and is sorted by both. nan without days.
-    """
-    if not len(days):
-        return np.full(len(share), np.nan)
-    groups = np.arange(len(share))
-    # Shares lie within a group's unit interval, so group + share sorts them all at once.
-    place = np.searchsorted(reached[0] + reached[1], groups + np.minimum(share, 1 - 1e-11))
-    place = np.minimum(place, len(days) - 1)
-    return np.where(reached[0][place] == groups, days[place], np.nan)
+    def __init__(self, group: Integers, days: Floats, mass: Floats, n_groups: int) -> None:
+        n = np.bincount(group, minlength=n_groups)
+        self.days = np.append(days, np.nan)
+        self.first = np.cumsum(n) - n
+        self.end = self.first + n
+        self.before = np.append(0.0, np.cumsum(mass))
+
+    def percentile(self, share: Floats) -> Floats:
+        """Per group, the days by which `share` of its mass has left; nan if it has none."""
+        begin, end = self.before[self.first], self.before[self.end]
+        # A hair less, so that rounding does not go on to the next stay.
+        target = begin + np.nan_to_num(share) * (end - begin) * (1 - 1e-9)
+        place = np.clip(np.searchsorted(self.before, target) - 1, self.first, self.end - 1)
+        is_known = (self.end > self.first) & ~np.isnan(share)
+        return self.days[np.where(is_known, place, -1)]

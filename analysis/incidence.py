@@ -69,6 +69,10 @@ class Subjects:
     leaving: Integers
     event: Integers
 
+    def take(self, rows: Any) -> "Subjects":
+        arrays = (self.cluster, self.entry, self.leaving, self.event)
+        return Subjects(self.group[rows], self.n_groups, *(array[rows] for array in arrays))
+
     def until(self, last_day: int) -> "Subjects":
         """The same, cut after `last_day`."""
         event = np.where(self.leaving > last_day, 0, self.event)
@@ -85,10 +89,17 @@ def cumulative_incidence(
     (T. Therneau, R package survival, vignette "Methods"), times G / (G − 1) · (n − 1) / n for G
     clusters of n subjects. Without censoring and clusters it is the binomial F (1 − F) / n.
     """
-    subjects = subjects.until(last_day)
-    grid = _Grid(subjects, last_day + 1)
-    clusters = _Clusters(subjects, last_day + 1)
-    return [_estimate(grid, clusters, which) for which in wanted]
+    subjects = subjects.take(_order(subjects, last_day))
+    grid = _Grid(subjects.until(last_day), last_day + 1)
+    clusters = _Clusters(grid.subjects, last_day + 1)
+    found = []
+    for which in wanted:
+        mark = (grid.subjects.event == which).astype(float)
+        rate, variance = _estimate(grid, clusters, mark)
+        n_events = np.cumsum(grid.count(grid.at_leaving, mark), axis=1).astype(np.int64)
+        n = _effective_n(grid, clusters.n, rate, rate * (1 - rate), variance)
+        found.append(Incidence(rate, variance, n_events, n))
+    return found
 
 
 def event_masses(subjects: Subjects, last_day: int, which: int) -> Floats:
@@ -97,32 +108,83 @@ def event_masses(subjects: Subjects, last_day: int, which: int) -> Floats:
     So sums of masses over some of the subjects estimate the share that had the event and are like
     them, with censoring taken care of (Satten & Datta 2001, The American Statistician 55, 207–210).
     """
-    subjects = subjects.until(last_day)
+    order = _order(subjects, last_day)
+    grid = _Grid(subjects.take(order).until(last_day), last_day + 1)
+    of_event = _divided(grid.before, grid.at_risk).ravel()[grid.at_leaving]
+    mass: Floats = np.zeros(len(subjects.group))
+    mass[order] = np.where(grid.subjects.event == which, of_event, 0.0)
+    return mass
+
+
+def share_precision(
+    subjects: Subjects, last_day: int, which: int, is_such: NDArray[np.bool_], share: float
+) -> Floats:
+    """Effective n, per group, of the share of those with the event by `last_day` that are such.
+
+    The share is a ratio of two sums of masses, near `share`; its variance is that of the sum of
+    (is_such − share), divided by the squared incidence of the event. nan without events.
+    """
+    order = _order(subjects, last_day)
+    subjects = subjects.take(order).until(last_day)
     grid = _Grid(subjects, last_day + 1)
-    mass = _divided(grid.before, grid.at_risk).ravel()[grid.at_leaving]
-    return np.where(subjects.event == which, mass, 0.0)
+    event = (subjects.event == which).astype(float)
+    rate = _Sum(grid, event).total[:, last_day]
+    of = _Sum(grid, event * (is_such[order] - share))
+    influence = of.influence_at(last_day)
+    starts = _starts(subjects.group, subjects.cluster)
+    owner = subjects.group[starts]
+    squared = np.add.reduceat(influence, starts) ** 2 if len(starts) else influence
+    n_clusters = np.bincount(owner, minlength=subjects.n_groups)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.bincount(owner, squared, subjects.n_groups) / rate**2
+    variance *= _divided(n_clusters, n_clusters - 1) * _divided(grid.n - 1, grid.n)[:, 0]
+    n = _effective_n(
+        grid,
+        n_clusters[:, None],
+        np.full(grid.shape, share),
+        share * (1 - share),
+        variance[:, None],
+    )
+    n_events = np.bincount(subjects.group, event, subjects.n_groups)
+    return np.asarray(np.where(rate > 0, np.minimum(n[:, last_day], n_events), np.nan))
+
+
+def _order(subjects: Subjects, last_day: int) -> Integers:
+    """By group, cluster and day of leaving, without those never at risk by the last day."""
+    if subjects.n_groups < 65_536 and not (subjects.entry >= 0).any():
+        first = subjects.cluster * (int(subjects.leaving.max(initial=0)) + 1) + subjects.leaving
+        if (first[1:] >= first[:-1]).all():
+            # Sorting small whole numbers takes a tenth of the time.
+            return np.argsort(subjects.group.astype(np.uint16), kind="stable")
+    order = np.lexsort((subjects.leaving, subjects.cluster, subjects.group))
+    return order[subjects.entry[order] < last_day]
+
+
+def _starts(group: Integers, cluster: Integers) -> Integers:
+    """Where the clusters of each group begin, both in order."""
+    is_first = (np.diff(cluster, prepend=-1) != 0) | (np.diff(group, prepend=-1) != 0)
+    return np.flatnonzero(is_first)
 
 
 class _Grid:
     """Subjects counted per group and day: at risk, leaving with an event; S before the day."""
 
     def __init__(self, subjects: Subjects, width: int) -> None:
+        self.subjects = subjects
         self.shape = (subjects.n_groups, width)
-        self.event = subjects.event
         first = subjects.group.astype(np.int64) * width
         self.at_leaving = first + subjects.leaving
-        # Who enters on the last day or later is never at risk.
-        begins = subjects.entry + 1
-        n_entered = self.count((first + begins)[begins < width])
-        n_left = self.count(self.at_leaving[begins < width])
+        n_entered = self.count(first + subjects.entry + 1)
+        n_left = self.count(self.at_leaving)
         self.at_risk = np.cumsum(n_entered, axis=1) - np.cumsum(n_left, axis=1) + n_left
         self.n = n_entered.sum(axis=1)[:, None]
         self.d = self.count(self.at_leaving[subjects.event > 0])
         survival = np.cumprod(1 - _divided(self.d, self.at_risk), axis=1)
         self.before = np.concatenate([np.ones((self.shape[0], 1)), survival[:, :-1]], axis=1)
 
-    def count(self, keys: Integers) -> NDArray[np.int64]:
-        return np.bincount(keys, minlength=self.shape[0] * self.shape[1]).reshape(self.shape)
+    def count(self, keys: Integers, weights: Floats | None = None) -> Any:
+        size = self.shape[0] * self.shape[1]
+        return np.bincount(keys, weights, minlength=size).reshape(self.shape)
 
 
 class _Clusters:
@@ -131,34 +193,34 @@ class _Clusters:
     The influence of a subject on F(t) is a + F(t) b once it has left, and the same k(t) for all
     that are still at risk. So the squared sum of a cluster is a quadratic in F(t) and k(t), whose
     six coefficients change only when a member enters or leaves. Summed over clusters they give the
-    variance on all days at once.
+    variance on all days at once. Subjects come in `_order`.
     """
 
     def __init__(self, subjects: Subjects, width: int) -> None:
         self.shape = (subjects.n_groups, width)
-        group, cluster = subjects.group.astype(np.int64), subjects.cluster
         self.late = np.flatnonzero(subjects.entry >= 0)
-        self.entered = np.minimum(subjects.entry[self.late], width - 1)
-        self.late_keys = group[self.late] * width + self.entered
-        day = np.concatenate([subjects.leaving, np.minimum(self.entered + 1, width - 1)])
-        owner = group * (int(cluster.max(initial=0)) + 1) + cluster
-        owner = np.concatenate([owner, owner[self.late]])
-        self.order = np.argsort(owner * width + day)
-        owner = owner[self.order]
-        of_group = np.concatenate([group, group[self.late]])[self.order]
-        self.keys = of_group * width + day[self.order]
-        self.starts = np.flatnonzero(np.diff(owner, prepend=-1))
-        self.lengths = np.diff(self.starts, append=len(owner))
-        self.n = np.bincount(of_group[self.starts], minlength=self.shape[0])[:, None]
+        entered = subjects.entry[self.late]
+        self.late_keys = subjects.group[self.late].astype(np.int64) * width + entered
+        group = np.concatenate([subjects.group, subjects.group[self.late]]).astype(np.int64)
+        cluster = np.concatenate([subjects.cluster, subjects.cluster[self.late]])
+        day = np.concatenate([subjects.leaving, entered + 1])
         is_there = np.concatenate([subjects.entry < 0, np.zeros(len(self.late), bool)])
+        change = np.concatenate([-np.ones(len(subjects.group)), np.ones(len(self.late))])
+        self.order: Any = np.lexsort((day, cluster, group)) if len(self.late) else slice(None)
+        group, cluster, day = group[self.order], cluster[self.order], day[self.order]
+        self.keys = group * width + day
+        self.starts = _starts(group, cluster)
+        self.lengths = np.diff(self.starts, append=len(group))
+        of_group = group[self.starts]
+        self.n = np.bincount(of_group, minlength=self.shape[0])[:, None]
         at_start = np.add.reduceat(is_there[self.order], self.starts, dtype=float)
-        change = np.concatenate([-np.ones(len(group)), np.ones(len(self.late))])[self.order]
         self.at_risk = self.running(change, at_start)
-        squared = np.bincount(of_group[self.starts], at_start**2, minlength=self.shape[0])
+        squared = np.bincount(of_group, at_start**2, minlength=self.shape[0])
         self.at_risk_squared = squared[:, None] + self.summed(self.at_risk, self.at_risk)
 
     def running(self, change: Floats, at_start: Any = 0.0) -> tuple[Floats, Floats]:
         """Of each cluster, the value before and after each change."""
+        change = change[self.order]
         total = np.cumsum(change)
         begin = total[self.starts] - change[self.starts] - at_start
         after = total - np.repeat(begin, self.lengths)
@@ -172,16 +234,50 @@ class _Clusters:
         return np.asarray(np.cumsum(by_day, axis=1))
 
 
-def _estimate(grid: _Grid, clusters: _Clusters, which: int) -> Incidence:
-    d1 = grid.count(grid.at_leaving[grid.event == which])
-    step = grid.before * _divided(d1, grid.at_risk)
-    rate = np.cumsum(step, axis=1)
-    survivors = grid.at_risk - grid.d
-    greenwood = _divided(_divided(grid.d, grid.at_risk), survivors)
-    ac = np.cumsum(_divided(step, grid.at_risk) + rate * greenwood, axis=1)
-    b = np.cumsum(greenwood, axis=1)
-    constant, slope = _influences(grid, clusters, which, rate, survivors, ac, b)
-    k = rate * b - ac
+class _Sum:
+    """Expected sum of marks of the events by each day, and what each subject adds to it.
+
+    `mark`: what each subject's leaving counts for; 1 for an event and 0 for all else gives F. The
+    influence of a subject on the total of a day is `constant` + total · `slope` (once it has left;
+    see `_Clusters`), and for one that entered late `entered` of its day of entry more.
+    """
+
+    def __init__(self, grid: _Grid, mark: Floats) -> None:
+        self.grid = grid
+        step = grid.before * _divided(grid.count(grid.at_leaving, mark), grid.at_risk)
+        self.total = np.cumsum(step, axis=1)
+        survivors = grid.at_risk - grid.d
+        greenwood = _divided(_divided(grid.d, grid.at_risk), survivors)
+        self.ac = np.cumsum(_divided(step, grid.at_risk) + self.total * greenwood, axis=1)
+        self.b = np.cumsum(greenwood, axis=1)
+        there, has_event = grid.at_leaving, grid.subjects.event > 0
+        survived = _divided(1.0, survivors)
+        self.constant = mark * _divided(grid.before, grid.at_risk).ravel()[there]
+        self.constant += has_event * (self.total * survived).ravel()[there] - self.ac.ravel()[there]
+        self.slope = self.b.ravel()[there] - has_event * survived.ravel()[there]
+
+    def entered(self, keys: Integers) -> tuple[Floats, Floats]:
+        return self.ac.ravel()[keys], -self.b.ravel()[keys]
+
+    def influence_at(self, last_day: int) -> Floats:
+        """Of each subject on the total of the last day, by which all have left."""
+        subjects = self.grid.subjects
+        total = self.total[subjects.group, last_day]
+        influence = self.constant + total * self.slope
+        late = np.flatnonzero(subjects.entry >= 0)
+        keys = subjects.group[late].astype(np.int64) * (last_day + 1) + subjects.entry[late]
+        constant, slope = self.entered(keys)
+        influence[late] += constant + total[late] * slope
+        return np.asarray(influence)
+
+
+def _estimate(grid: _Grid, clusters: _Clusters, mark: Floats) -> tuple[Floats, Floats]:
+    """The incidence of what is marked, nan once nobody is left to follow; and its variance."""
+    of = _Sum(grid, mark)
+    late_constant, late_slope = of.entered(clusters.late_keys)
+    constant = clusters.running(np.concatenate([of.constant, late_constant]))
+    slope = clusters.running(np.concatenate([of.slope, late_slope]))
+    rate, k = of.total, of.total * of.b - of.ac
     variance = (
         clusters.summed(constant, constant)
         + rate**2 * clusters.summed(slope, slope)
@@ -192,46 +288,27 @@ def _estimate(grid: _Grid, clusters: _Clusters, which: int) -> Incidence:
     )
     variance *= _divided(clusters.n, clusters.n - 1) * _divided(grid.n - 1, grid.n)
     unseen = (grid.at_risk == 0) & (grid.before > NOTHING)
-    rate = np.where(np.cumsum(unseen, axis=1) == 0, rate, np.nan)
-    effective_n = _effective_n(grid, clusters, rate, variance)
-    return Incidence(rate, variance, np.cumsum(d1, axis=1), effective_n)
+    return np.where(np.cumsum(unseen, axis=1) == 0, rate, np.nan), variance
 
 
-def _influences(
-    grid: _Grid,
-    clusters: _Clusters,
-    which: int,
-    rate: Floats,
-    survivors: Integers,
-    ac: Floats,
-    b: Floats,
-) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
-    """The running a and b of each cluster (see `_Clusters`), before and after each change."""
-    there, has_event = grid.at_leaving, grid.event > 0
-    survived = _divided(1.0, survivors)
-    constant = (grid.event == which) * _divided(grid.before, grid.at_risk).ravel()[there]
-    constant += has_event * (rate * survived).ravel()[there] - ac.ravel()[there]
-    slope = b.ravel()[there] - has_event * survived.ravel()[there]
-    constant = np.concatenate([constant, ac.ravel()[clusters.late_keys]])
-    slope = np.concatenate([slope, -b.ravel()[clusters.late_keys]])
-    return clusters.running(constant[clusters.order]), clusters.running(slope[clusters.order])
+def _effective_n(
+    grid: _Grid, n_clusters: Integers, rate: Floats, of_one: Any, variance: Floats
+) -> Floats:
+    """`of_one` / V, at most all subjects, and fewer where few clusters tell how large V is.
 
-
-def _effective_n(grid: _Grid, clusters: _Clusters, rate: Floats, variance: Floats) -> Floats:
-    """F (1 − F) / V, at most all subjects, and fewer where few clusters tell how large V is.
-
-    Where nothing or everything has happened there is no V, and it is the smallest number at risk
-    in terms of those who entered, Y / S. The clusters behind that number give the degrees of
-    freedom d: times (t(n − 1) / t(d − 1))², after Korn & Graubard (1998), Survey Methodology 24,
-    193–201. Without it intervals of 30 half-followed deals covered 93 %, with it 96.
+    `of_one` is the variance of one follow-up, F (1 − F). Where nothing or everything has happened
+    there is no V, and it is the clusters behind the smallest number at risk, that in terms of those
+    who entered: Y / S. They also give the degrees of freedom d: times (t(n − 1) / t(d − 1))², after
+    Korn & Graubard (1998), Survey Methodology 24, 193–201. Without it intervals of 30 half-followed
+    deals covered 93 %, with it 96.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        n = rate * (1 - rate) / variance
+        n = of_one / variance
         followed = np.where(grid.before > NOTHING, grid.at_risk / grid.before, np.inf)
     least = np.minimum.accumulate(followed, axis=1)
     has_none = (rate <= NOTHING) | (rate >= 1 - NOTHING) | ~(variance > 0)
-    n = np.minimum(np.where(has_none, least, n), grid.n)
-    clusters_left = np.minimum(least, grid.n) * _divided(clusters.n, grid.n)
+    clusters_left = np.minimum(least, grid.n) * _divided(n_clusters, grid.n)
+    n = np.minimum(np.where(has_none, clusters_left, n), grid.n)
     return np.asarray(n * (_t(grid.n - 1) / _t(clusters_left - 1)) ** 2)
 
 

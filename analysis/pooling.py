@@ -14,15 +14,15 @@ itself it pooled too much (12 sellers of 100, log-odds spread 0.3: 93.5 % covere
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betaln, expit, logit
+from scipy.special import betainc, betaincinv, betaln, expit, logit
 
 from analysis.incidence import LEVEL, Floats, Integers
 
-N_DRAWS = 2_000
-_SHARES = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+N_DRAWS = 500
+_SHARES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 # Nodes of the integral. The weight of the group's mean is uniform, so its nodes are evenly spread;
-# the mean's lie within 4.5 standard deviations. Twice as many move no bound by 0.3 points.
+# the mean's lie within 4.5 standard deviations. Twice as many moved no bound by 0.5 points.
 _WEIGHTS = (np.arange(20) + 0.5) / 20
 _STEPS = np.linspace(-4.5, 4.5, 25)
 
@@ -41,20 +41,39 @@ class Pooled:
 def pooled(successes: Floats, n: Floats, random: np.random.Generator) -> Pooled:
     """Rates of the sellers of one group; `successes` of `n` each, neither need be whole.
 
-    A seller with n = 0 gets what the group says of anybody.
+    Bounds are exact but for the nodes; only the ranks depend on draws of `random`.
     """
     mean, concentration, weight = _posterior(successes, n)
     a = successes[None, :] + (mean * concentration)[:, None]
     b = (n - successes)[None, :] + ((1 - mean) * concentration)[:, None]
-    rate = weight @ (a / (a + b))
-    # Systematic draws of the nodes (one uniform number) spare most of the noise.
-    places = (np.arange(N_DRAWS) + random.random()) / N_DRAWS
-    node = np.minimum(np.searchsorted(np.cumsum(weight), places), len(weight) - 1)
-    draws = random.beta(a[node], b[node])
-    low, high = np.quantile(draws, _SHARES, axis=0)
-    ranks = (-draws).argsort(axis=1).argsort(axis=1) + 1
+    low, high = (_quantile(weight, a, b, share) for share in _SHARES)
+    # Systematic draws of the nodes spare most of the noise; only ranks are drawn.
+    node = np.searchsorted(np.cumsum(weight), (np.arange(N_DRAWS) + 0.5) / N_DRAWS)
+    node = np.minimum(node, len(weight) - 1)
+    ranks = (-random.beta(a[node], b[node])).argsort(axis=1).argsort(axis=1) + 1
     first, last = np.quantile(ranks, _SHARES, axis=0, method="inverted_cdf").astype(np.int64)
-    return Pooled(rate, low, high, first, last)
+    return Pooled(weight @ (a / (a + b)), low, high, first, last)
+
+
+def _quantile(weight: Floats, a: Floats, b: Floats, share: float) -> Floats:
+    """Of mixtures of beta distributions, a column each: Newton's steps within a closing bracket.
+
+    From the quantile of the beta distribution of the same mean and variance, which is off by up to
+    a tenth of the interval, four steps leave less than 0.01 points.
+    """
+    mean = weight @ (a / (a + b))
+    variance = weight @ (a * (a + 1) / ((a + b) * (a + b + 1))) - mean**2
+    size = mean * (1 - mean) / variance - 1
+    at = np.clip(betaincinv(mean * size, (1 - mean) * size, share), 1e-12, 1 - 1e-12)
+    low, high = np.zeros_like(at), np.ones_like(at)
+    scale = betaln(a, b)
+    for _ in range(4):
+        beyond = weight @ betainc(a, b, at) - share
+        low, high = np.where(beyond < 0, at, low), np.where(beyond < 0, high, at)
+        density = weight @ np.exp((a - 1) * np.log(at) + (b - 1) * np.log1p(-at) - scale)
+        step = at - beyond / np.maximum(density, 1e-12)
+        at = np.where((step > low) & (step < high), step, (low + high) / 2)
+    return np.asarray(at)
 
 
 def _posterior(successes: Floats, n: Floats) -> tuple[Floats, Floats, Floats]:
@@ -72,4 +91,6 @@ def _posterior(successes: Floats, n: Floats) -> tuple[Floats, Floats, Floats]:
     # Steps are even in the log-odds; the prior is even in the mean itself.
     log_weight = likelihood + np.log(mean * (1 - mean))
     weight = np.exp(log_weight - log_weight.max())
-    return mean, concentration, weight / weight.sum()
+    # Nodes that weigh nothing are most of them.
+    kept = weight > 1e-4 * weight.max()
+    return mean[kept], concentration[kept], weight[kept] / weight[kept].sum()

@@ -4,6 +4,7 @@ Belongs here: the tables seller_conversion and seller_mix.
 Does not belong here: the estimators (incidence, pooling), cuts that are no sellers (conversion).
 """
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,15 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from analysis.conversion import HORIZONS, LAST_DAY, RACES, Entries, Groups
+from analysis.conversion import (
+    HORIZONS,
+    LAST_DAY,
+    MAX_GAP,
+    RACES,
+    Entries,
+    Groups,
+    mean_gap,
+)
 from analysis.incidence import LEVEL, NOTHING, Floats, Integers, cumulative_incidence, wilson
 from analysis.pooling import pooled
 
@@ -19,24 +28,30 @@ from analysis.pooling import pooled
 DEFINITIONS = ("next_any", "won")
 NO_RANK = "not enough data to rank"
 
+# A range of this part of all places and more is no rank.
+MAX_RANGE = 0.9
+
 
 def conversion(entries: Entries, random: np.random.Generator) -> pd.DataFrame:
     """Table seller_conversion: per stage, segment and seller, own and pooled rates, and ranks.
 
-    What is pooled are the rates estimated with censoring, each as precise as its effective n.
+    What is pooled are the rates estimated with censoring, each as precise as its effective n. Every
+    cell draws from where `random` stands, so that none depends on the others.
     """
     names = ("pipeline_id", "stage_id", "segment", "seller_id")
-    groups = Groups(**{name: entries.codes(name) for name in names})
+    groups = Groups(**{name: entries.codes[name] for name in names})
     timeline = entries.timelines["recorded"]
     tables = []
     for definition, (race, _) in zip(DEFINITIONS, RACES, strict=True):
-        subjects, _ = timeline.race(race, groups, entries.accounts)
+        subjects, _ = timeline.race(race, groups)
         (found,) = cumulative_incidence(subjects, LAST_DAY, (1,))
+        gap = mean_gap(entries, groups, race, 0)
         for horizon in HORIZONS:
-            rate = found.rate[:, horizon]
-            n = np.where(np.isnan(rate), 0.0, found.effective_n[:, horizon])
+            is_told = gap[:, horizon] <= MAX_GAP * horizon
+            rate = np.where(is_told, found.rate[:, horizon], np.nan)
+            n = np.where(is_told, found.effective_n[:, horizon], 0.0)
             low, high = wilson(rate, n)
-            n_mature = groups.count(timeline.followed >= horizon)
+            n_mature = groups.count(timeline.is_mature(horizon))
             table = pd.DataFrame(
                 {
                     **groups.values,
@@ -72,13 +87,13 @@ def _with_pooled(table: pd.DataFrame, random: np.random.Generator) -> pd.DataFra
         known = rows[n[rows] > 0]
         if not len(known):
             continue
-        found = pooled(rate[known] * n[known], n[known], random)
+        found = pooled(rate[known] * n[known], n[known], copy.deepcopy(random))
         columns["pooled_rate"][known] = found.rate
         columns["low_pooled_rate"][known] = found.low
         columns["high_pooled_rate"][known] = found.high
         columns["n_ranked"][known] = len(known)
-        # A range over all sellers says nothing of anybody.
-        is_ranked = found.last_rank - found.first_rank < len(known) - 1
+        # Sellers of whom nothing is known have ranges of 95 % of all places.
+        is_ranked = found.last_rank - found.first_rank + 1 < MAX_RANGE * len(known)
         for row, first, last in zip(
             known[is_ranked],
             found.first_rank[is_ranked],
@@ -102,19 +117,19 @@ def mix(entries: Entries) -> pd.DataFrame:
     rates, W, R those of all. Where the seller has nothing in a cell, r_c is R_c.
 
     Counts, of deals followed from their entry for the whole horizon: only rates of one set of
-    deals add up.
+    deals add up. Null where what all reached is known only to within a quarter of the horizon.
     """
     timeline = entries.timelines["recorded"]
-    columns = {name: entries.codes(name) for name in ("pipeline_id", "stage_id")}
-    sellers = Groups(**columns, seller_id=entries.codes("seller_id"))
+    columns = {name: entries.codes[name] for name in ("pipeline_id", "stage_id")}
+    sellers = Groups(**columns, seller_id=entries.codes["seller_id"])
     stages = Groups(**columns)
-    cells = Groups(segment=entries.codes("segment"), source=entries.codes("source"))
+    cells = Groups(segment=entries.codes["segment"], source=entries.codes["source"])
     stage_of = np.zeros(sellers.n, dtype=np.int64)
     stage_of[sellers.of_row] = stages.of_row
     tables = []
     for definition in DEFINITIONS:
         for horizon in HORIZONS:
-            is_mature = (timeline.followed >= horizon) & (timeline.entry < 0)
+            is_mature = timeline.is_mature(horizon)
             reached = timeline.days[definition][is_mature] <= horizon
             of = _Mix(
                 sellers.of_row[is_mature],
@@ -178,7 +193,7 @@ class _Mix:
         team_rate = _rate(self.all_k.sum(axis=1), self.all_n.sum(axis=1))
         by_mix = np.nansum((own - all_) * (rate + all_rate) / 2, axis=1)
         by_rate = np.nansum((own + all_) / 2 * (rate - all_rate), axis=1)
-        half, effective_n = self._precision((own + all_) / 2, all_rate)
+        half, effective_n = self._precision((own + all_) / 2)
         difference = seller_rate - team_rate
         is_known = ~np.isnan(difference)
         by_mix, by_rate = (np.where(is_known, part, np.nan) for part in (by_mix, by_rate))
@@ -195,16 +210,18 @@ class _Mix:
             "is_reversed": (difference * by_rate < 0) & (np.abs(by_rate) > NOTHING),
         }
 
-    def _precision(self, weight: Floats, all_rate: Floats) -> tuple[Floats, Floats]:
+    def _precision(self, weight: Floats) -> tuple[Floats, Floats]:
         """Half of the 95 % interval of the rate part, and the effective n of its weights.
 
-        Each deal counts with its cell's weight and its distance from the cell's rate, squared by
-        account; that the seller is part of all takes n / N of a cell's variance away.
+        Each deal counts with its cell's weight and its distance from the cell's rate, added up by
+        account and squared; that the seller is part of all takes n / N of a cell's variance away.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             per_deal = np.where(self.n > 0, weight / self.n, 0.0)
             apart = np.sqrt(np.where(self.n > 0, 1 - self.n / self.all_n, 0.0))
-        distance = self.reached - all_rate.ravel()[self.keys]
+        # Of the rate of all, and not quite 0 or 1: where nothing happened, something may have.
+        likely = (self.all_k + 0.5) / (self.all_n + 1)
+        distance = self.reached - likely.ravel()[self.keys]
         value = (per_deal * apart).ravel()[self.keys] * distance
         n_sellers = len(self.n)
         pairs, of_pair = np.unique(

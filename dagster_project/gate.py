@@ -140,6 +140,17 @@ def _year_of_wins(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[rows & (frame["n_mature"] >= 100)]
 
 
+def _yearly_wins_of_all(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = (frame["cut"] == "all") & (frame["definition_id"] == "won")
+    rows &= (frame["horizon_days"] == 365) & (frame["effective_n"] >= 100)
+    return frame[rows & frame["estimated_rate"].notna()]
+
+
+def _stays_of_all(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = (frame["cut"] == "all") & (frame["horizon_days"] == 365) & (frame["n_events"] >= 30)
+    return frame[rows & frame["p80_days_in_stage"].notna()]
+
+
 # Of what a system holds, what an export may let go at once without a person having said so. Real
 # days delete less than a hundredth; an export cut short loses a fifth and more.
 MAX_DELETED_SHARE, MIN_DELETED = 0.1, 5
@@ -272,6 +283,27 @@ EXPECTATIONS = (
         False,
         _year_of_wins,
         _strictly_a_rate,
+    ),
+    Expectation(
+        "win_estimates_keep_their_scale",
+        "conversion_estimates",
+        "An estimate is made of a year and more of entries, so a day hardly moves it; three times "
+        "more or less means that stages, outcomes or the beginning of history are read otherwise.",
+        "a stage with 100 effective entries in the last published set",
+        1,
+        True,
+        _yearly_wins_of_all,
+        _median("estimated_rate"),
+    ),
+    Expectation(
+        "stays_of_won_deals_keep_their_scale",
+        "stage_stays",
+        "As for time in stage: the slow end of won deals' stays moves slowly.",
+        "a stage with 30 won deals in the last published set",
+        1,
+        True,
+        _stays_of_all,
+        _median("p80_days_in_stage"),
     ),
     Expectation(
         "few_records_are_deleted_at_once",

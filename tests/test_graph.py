@@ -118,11 +118,27 @@ def test_models_hold_no_clock_no_randomness_and_no_engine_word(path: Path) -> No
     assert not re.search(r"[\w)]\s+/\s+[\w(]", text), "divides outside rate()"
 
 
-def test_compiled_sql_holds_no_clock_or_randomness(tmp_path: Path) -> None:
-    """Macros too: what reaches the engine, not only what is written in the models."""
-    home = Home.at(tmp_path / "home")
+@pytest.fixture(scope="module")
+def nothing(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home without exports, built once."""
+    home = Home.at(tmp_path_factory.mktemp("nothing") / "home")
     home.prepare()
     build(home, date(2026, 1, 1))
+    return home
+
+
+def test_the_unit_tests_of_the_models_hold(nothing: Home) -> None:
+    folder = nothing.warehouse / "2026-01-01"
+    profiles = ["--profiles-dir", str(folder)]
+    dbt_build.invoke(["test", "--select", "test_type:unit", *profiles], folder / "units")
+    results = json.loads((folder / "units" / "run_results.json").read_text())["results"]
+    assert len(results) > 15
+    assert [r["message"] for r in results if r["status"] != "pass"] == []
+
+
+def test_compiled_sql_holds_no_clock_or_randomness(nothing: Home) -> None:
+    """Macros too: what reaches the engine, not only what is written in the models."""
+    home = nothing
     compiled = list((home.warehouse / "2026-01-01" / "dbt" / "compiled").rglob("*.sql"))
     assert len(compiled) > 50
     for path in compiled:

@@ -275,10 +275,9 @@ def _reached(
         further = kind == "won"
         further = further or (move["is_conversion"] and entry["record_type"] == "lead")
         if move["to_pipeline_id"] == pipeline:
-            rank = known.book.rank(pipeline, move["to_stage_id"], day)
-            here = known.book.rank(pipeline, entry["to_stage_id"], day)
+            there, here = _place(known, entry, day), _place(known, move, day)
             is_open = known.book.kind(pipeline, move["to_stage_id"], day) == "open"
-            further = further or (is_open and rank > here)
+            further = further or (is_open and here > there)
         if further:
             found["next_any"] = found["next_any"] or at
         if i == 0 and move["kind"] in ("advance", "won") and move["stages_moved"] == 1:
@@ -295,6 +294,16 @@ def _reached(
                 found["lost"] = at
                 break
     return found
+
+
+def _place(known: Reference, move: dict[str, Any], day: date) -> tuple[int, float]:
+    """Rank on a day; a stage out of use comes before the one in use that has its rank."""
+    stage = move["to_pipeline_id"], move["to_stage_id"]
+    row, rank = known.book.on(*stage, day), known.book.rank(*stage, day)
+    if row is None or rank is None:
+        return 0, 0.0
+    ends = row["valid_to"]
+    return rank, -1.0 if ends is not None and ends < day else 0.0
 
 
 # --- the same content, whatever the files --------------------------------------------------------

@@ -12,10 +12,11 @@
 {% macro wilson(reached, n, sign) -%}
     {%- set k = 'cast(' ~ reached ~ ' as double)' -%}
     {%- set variance = k ~ ' - ' ~ rate(k ~ ' * ' ~ k, n) ~ ' + 0.960364705173531' -%}
-    {{ rate(
+    {# Rounding leaves 1e-16 beyond 0 and 1. #}
+    {{ 'least' if sign == '+' else 'greatest' }}({{ 1 if sign == '+' else 0 }}, {{ rate(
         k ~ ' + 1.920729410347062 ' ~ sign ~ ' 1.959963984540054 * sqrt(' ~ variance ~ ')',
         n ~ ' + 3.841458820694124'
-    ) }}
+    ) }})
 {%- endmacro %}
 
 {# Elapsed whole seconds. `datediff` counts boundaries crossed, not time passed. #}

@@ -4,8 +4,8 @@ run as (
     select * from {{ ref('stg_run') }}
 ),
 
-history as (
-    select * from {{ ref('int_history_starts') }}
+follow_up as (
+    select * from {{ ref('int_follow_up') }}
 ),
 
 periods as (
@@ -21,6 +21,8 @@ merged as (
 visits as (
     select
         visits.*,
+        {{ system_of("case when visits.record_type = 'lead' then lead_id else deal_id end") }}
+            as system_id,
         periods.stage_rank,
         row_number() over (
             partition by visits.journey_id, visits.pipeline_id, visits.role
@@ -84,6 +86,12 @@ later as (
         judged.kind,
         judged.reached_kind,
         judged.is_final_loss,
+        {# A loss taken back, and the return from it, leave a deal where it stood. #}
+        (judged.is_final_loss or coalesce(judged.reached_kind <> 'lost', true))
+        and (
+            {{ differs('judged.to_stage_id', 'visits.stage_id') }}
+            or {{ differs('judged.to_pipeline_id', 'visits.pipeline_id') }}
+        ) as is_departure,
         judged.stages_moved,
         {# A lead that became a deal got further, whichever pipeline the deal is in. #}
         coalesce(judged.reached_kind = 'won', false)
@@ -91,10 +99,19 @@ later as (
         or coalesce(
             judged.to_pipeline_id = visits.pipeline_id
             and judged.reached_kind = 'open'
-            and reached.stage_rank > entered.stage_rank, false
+            and (
+                reached.stage_rank > entered.stage_rank
+                {# A stage out of use has the rank of the next one that is in use. #}
+                or (
+                    reached.stage_rank = entered.stage_rank
+                    and reached.position > entered.position
+                    and not entered.is_in_force
+                )
+            ),
+            false
         ) as is_further,
-        {{ differs('reached.role', 'visits.role') }}
-        or judged.reached_kind = 'won'
+        coalesce(reached.role <> entered.role, false)
+        or coalesce(judged.reached_kind = 'won', false)
         or judged.is_conversion as is_other_role,
         row_number() over (
             partition by visits.journey_id, visits.visit_number order by judged.move_number
@@ -118,7 +135,7 @@ firsts as (
     select
         journey_id,
         visit_number,
-        min(move_number) as left_number,
+        min(case when is_departure then move_number end) as left_number,
         min(case when is_further then move_number end) as next_any_number,
         min(case when is_further and is_other_role then move_number end) as next_role_number,
         min(
@@ -140,11 +157,12 @@ targets as (
         visit_number,
         left_number,
         next_direct_number,
+        {# One move can be both: a lead that became a deal already lost. #}
         case
-            when next_any_number < lost_number or lost_number is null then next_any_number
+            when next_any_number <= lost_number or lost_number is null then next_any_number
         end as next_any_number,
         case
-            when next_role_number < lost_number or lost_number is null then next_role_number
+            when next_role_number <= lost_number or lost_number is null then next_role_number
         end as next_role_number,
         case when won_number < lost_number or lost_number is null then won_number end
             as won_number,
@@ -169,13 +187,20 @@ select
     visits.entered_month,
     visits.is_time_inferred,
     visits.fidelity,
-    {# Of those begun before history, later stages have no known beginning. #}
     case
-        when visits.entered_at >= history.history_starts_at or history.history_starts_at is null
+        {# Found in the stage by the first export: entered at any time before. #}
+        when
+            visits.fidelity = 'snapshot_diff'
+            and coalesce(visits.entered_at_earliest < follow_up.first_known_at, true)
+            then null
+        when
+            visits.entered_at >= follow_up.history_starts_at
+            or follow_up.history_starts_at is null
             then visits.entered_at
-        when coalesce(visits.stage_rank, 1) = 1 then history.history_starts_at
+        {# Of those begun before history, later stages have no known beginning. #}
+        when coalesce(visits.stage_rank, 1) = 1 then follow_up.history_starts_at
     end as followed_from_at,
-    run.as_of_at as followed_until_at,
+    least(run.as_of_at, follow_up.last_known_at) as followed_until_at,
     departures.occurred_at as left_at,
     departures.occurred_at_earliest as left_at_earliest,
     next_any.occurred_at as next_any_at,
@@ -195,10 +220,10 @@ select
     run.as_of
 from visits
 cross join run
-left join history
+left join follow_up
     on
-        {{ system_of('coalesce(visits.deal_id, visits.lead_id)') }} = history.system_id
-        and visits.record_type = history.record_type
+        visits.system_id = follow_up.system_id
+        and visits.record_type = follow_up.record_type
 left join targets
     on visits.journey_id = targets.journey_id and visits.visit_number = targets.visit_number
 left join moves as departures
