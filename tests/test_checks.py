@@ -28,6 +28,8 @@ BROKEN = {
     ),
     "no_stay_is_negative": ("seconds_in_stage = -1", "true"),
     "open_stays_are_censored": ("is_censored = false", "how_ended = 'open'"),
+    "nothing_is_both_won_and_lost": ("won_at = entered_at, lost_at = entered_at", "true"),
+    "what_was_reached_came_after_the_entry": ("left_at = timestamp '1999-01-01'", "true"),
     "stage_flows_add_up": ("n_won = n_won + 1", "true"),
     "a_week_opens_with_what_the_last_closed_with": ("n_open_at_end = n_open_at_end + 1", "true"),
     "pipeline_movements_add_up_to_the_closing": ("amount = amount + 0.01", "movement = 'closing'"),

@@ -32,6 +32,16 @@ def rates(rate: float, n_mature: int = 200) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
+def wins(rate: float, effective_n: float = 200) -> pd.DataFrame:
+    row = {"cut": "all", "definition_id": "won", "horizon_days": 365, "effective_n": effective_n}
+    return pd.DataFrame([{**row, "estimated_rate": rate}])
+
+
+def stays(days: float) -> pd.DataFrame:
+    row = {"cut": "all", "horizon_days": 365, "n_events": 40, "p80_days_in_stage": days}
+    return pd.DataFrame([row])
+
+
 def moves(n: int, gone: int, day: str = "2026-03-31") -> pd.DataFrame:
     """`n` deals, the last `gone` of which an export no longer names."""
     ids = [f"crm:{i}" for i in range(n)]
@@ -59,6 +69,8 @@ def ask(name: str, now: pd.DataFrame, before: pd.DataFrame | None) -> CheckResul
         ("time_in_stage_keeps_its_scale", visits(60, 900), visits(60, 1_000), visits(60, 9_000)),
         ("yearly_win_rates_are_rates", rates(0.2), None, rates(0.0)),
         ("yearly_win_rates_are_rates", rates(0.2), None, rates(1.0)),
+        ("win_estimates_keep_their_scale", wins(0.2), wins(0.25), wins(0.8)),
+        ("stays_of_won_deals_keep_their_scale", stays(20), stays(15), stays(1.5)),
     ],
 )
 def test_each_expectation_has_a_violation_that_makes_it_fail(
@@ -79,6 +91,8 @@ def test_a_first_run_and_a_small_company_are_not_applicable(
         "dim_deals": deals(5),
         "fct_stage_visits": visits(5, 9),
         "fct_stage_transitions": moves(100, 3),
+        "conversion_estimates": wins(0.2, effective_n=40),
+        "stage_stays": stays(20).assign(n_events=5),
     }
     frame = now.get(expectation.table, rates(1.0, n_mature=10))
     for before in (None, frame):

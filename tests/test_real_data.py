@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from conftest import MAPPINGS, build, hashes, mart, set_company, shared
 
+from analysis import conversion
 from ingestion.home import Home
 from ingestion.landing import Landing, manifests
 
@@ -86,6 +87,51 @@ def test_olist_conversion_by_source_equals_the_files_count(
     found = found.set_index(keys)[["n_entered", "n_mature", "n_reached"]].sort_index()
     pd.testing.assert_frame_equal(found, counted, check_dtype=False)
     assert counted.loc[pd.IndexSlice[:, :, 365], "n_entered"].sum() == 8_000
+
+
+def test_olist_estimates_of_the_last_cohorts_lie_above_their_naive_rates(
+    olist: tuple[pd.DataFrame, Path],
+) -> None:
+    """On 30 June: who came since March is mostly not finished.
+
+    What the file says up to then is estimated; what it says of the time after is the truth. The
+    estimates lie above what has been won by then, and all together nearer the truth.
+    """
+    leads, marts = olist
+    cut = pd.Timestamp("2018-06-30 23:59:59", tz=OLIST_ZONE)
+    frame = mart(marts, "fct_stage_entries")
+    day = cut.tz_convert("UTC").tz_localize(None)
+    last = frame["entered_month"] >= pd.Timestamp("2018-03-01")
+    frame = frame[last].assign(
+        followed_until_at=day,
+        won_at=frame["won_at"].where(frame["won_at"] <= day),
+        lost_at=frame["lost_at"].where(frame["lost_at"] <= day),
+    )
+    found = conversion.estimates(conversion.Entries(frame))[0]
+    found = found.query("cut == 'source' and definition_id == 'won' and horizon_days == 90")
+    found = found.assign(origin=found["cut_value"].fillna("(none)")).set_index("origin")
+    leads = leads[leads["entered"] >= pd.Timestamp("2018-03-01", tz=OLIST_ZONE)]
+    days = (leads["won"] - leads["entered"]).dt.total_seconds() / 86_400
+    counted = leads.assign(
+        origin=leads["source"].fillna("(none)"),
+        by_cut=(days <= 90) & (leads["won"] <= cut),
+        in_the_end=days <= 90,
+    )
+    counted = counted.groupby("origin").agg(
+        n=("by_cut", "size"), by_cut=("by_cut", "sum"), in_the_end=("in_the_end", "sum")
+    )
+    assert found["n_entered"].to_dict() == counted["n"].to_dict()
+    # Events of the day of the cut, from the entry on, wait for its end.
+    assert (counted["by_cut"] - found["n_events"]).between(0, 3).all()
+    naive = found["n_events"] / found["n_entered"]
+    assert (found["estimated_rate"] >= naive - 1e-12).all()
+    # Of the few of the others, all were won before anybody went out of sight.
+    many = found["n_events"] >= 10
+    assert many.sum() >= 6
+    assert (found["estimated_rate"] > naive)[many].all()
+    weighted = (found["estimated_rate"] * counted["n"]).sum() / counted["n"].sum()
+    true = counted["in_the_end"].sum() / counted["n"].sum()
+    assert abs(weighted - true) < abs(counted["by_cut"].sum() / counted["n"].sum() - true) / 2
 
 
 def test_olist_wins_by_seller_and_segment_equal_the_files_count(
