@@ -4,12 +4,13 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help run test campaign bench parity dev lint sources lock clean
+.PHONY: help run test campaign calibrate bench parity dev lint sources lock clean
 
 help:
 	@echo "make run    build the demo company's figures and print the first page"
 	@echo "make test   run the tests"
 	@echo "make campaign  the long tests: 10,000 histories, a year of daily drops"
+	@echo "make calibrate  hold the estimates against known truth; writes docs/calibration.md"
 	@echo "make bench     how fast exports land, beside pandas"
 	@echo "make parity    the models on Spark, row by row as on DuckDB (needs Java 17)"
 	@echo "make dev    open Dagster's UI on the demo home (127.0.0.1:3000)"
@@ -35,6 +36,9 @@ test: .venv/ready
 
 campaign: .venv/ready
 	CAMPAIGN=1 $(BIN)/pytest -n 2 -m campaign
+
+calibrate: .venv/ready
+	$(BIN)/python tests/calibrate.py
 
 bench: .venv/ready
 	$(BIN)/python tests/bench.py

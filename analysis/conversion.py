@@ -27,7 +27,6 @@ from analysis.incidence import (
     cumulative_incidence,
     event_masses,
     share_precision,
-    wilson,
 )
 
 HORIZONS = (30, 90, 180, 365)
@@ -263,7 +262,7 @@ def _at_horizons(
     for horizon in HORIZONS:
         is_told = gap[:, horizon] <= MAX_GAP * horizon
         rates = np.stack([r.rate[:, horizon] for r in readings])
-        bounds = [wilson(r.rate[:, horizon], r.effective_n[:, horizon]) for r in readings]
+        bounds = [reading.bounds(horizon) for reading in readings]
         reached = _quartiles(readings[0].rate, horizon)
         shown = {
             "estimated_rate": rates[0],
@@ -311,7 +310,7 @@ def _at_days(
     days = np.array(CURVE_DAYS)
     is_told = gap[:, days] <= MAX_GAP * days
     rate = np.where(is_told, found.rate[:, days], np.nan)
-    low, high = wilson(rate, found.effective_n[:, days])
+    low, high = (np.where(is_told, bound, np.nan) for bound in found.bounds(days))
     table = _table(entries, groups, name)
     table = table.loc[table.index.repeat(len(days))].reset_index(drop=True)
     return table.assign(

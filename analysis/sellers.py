@@ -21,7 +21,7 @@ from analysis.conversion import (
     Groups,
     mean_gap,
 )
-from analysis.incidence import LEVEL, NOTHING, Floats, Integers, cumulative_incidence, wilson
+from analysis.incidence import LEVEL, NOTHING, Floats, Integers, cumulative_incidence
 from analysis.pooling import pooled
 
 # A seller is known by what is reached; what is lost is the rest of it.
@@ -50,7 +50,7 @@ def conversion(entries: Entries, random: np.random.Generator) -> pd.DataFrame:
             is_told = gap[:, horizon] <= MAX_GAP * horizon
             rate = np.where(is_told, found.rate[:, horizon], np.nan)
             n = np.where(is_told, found.effective_n[:, horizon], 0.0)
-            low, high = wilson(rate, n)
+            low, high = (np.where(is_told, bound, np.nan) for bound in found.bounds(horizon))
             n_mature = groups.count(timeline.is_mature(horizon))
             table = pd.DataFrame(
                 {

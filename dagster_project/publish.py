@@ -38,7 +38,7 @@ CHANGELOG = Path(__file__).parents[1] / "CHANGELOG.md"
 
 # Raised with any removed, renamed or retyped published column; the CHANGELOG names them under
 # "## Schema <version>".
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # The storage version DuckDB 1.5 reads: BI drivers lag behind the 2.0 client that writes.
 STORAGE_VERSION = "v1.5.0"

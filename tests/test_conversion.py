@@ -107,7 +107,7 @@ def slowly(
         is_at_risk = (entry < day) & (leaving >= day)
         n = weight[is_at_risk].sum()
         if n == 0:
-            if survival > 1e-12:
+            if survival > 0.02:
                 return float("nan")
             continue
         leaves = is_at_risk & (leaving == day)
@@ -151,6 +151,18 @@ def test_rates_and_variances_equal_a_slow_recomputation(rows: list[tuple[int, ..
     factor = n_clusters / (n_clusters - 1) * (n - 1) / n
     expected = float((of_cluster**2).sum() * factor)
     assert found[0].variance[0, last] == pytest.approx(expected, abs=1e-7)
+
+
+def test_a_few_that_were_not_followed_widen_the_interval_and_many_silence_it() -> None:
+    """Of 100 one is out of sight, still open, on day 20: 60 % were won, or 61 %."""
+    leaving, event = [5] * 60 + [6] * 39 + [20], [1] * 60 + [2] * 39 + [0]
+    found = one_group(leaving, event, 30)
+    assert (found.rate[0, 30], found.unknown[0, 30]) == pytest.approx((0.6, 0.01))
+    low, high = found.bounds(30)
+    assert low == pytest.approx(wilson(0.6, 100)[0])
+    assert high == pytest.approx(wilson(0.61, 100)[1])
+    many = one_group([5] * 60 + [6] * 37 + [20] * 3, [1] * 60 + [2] * 37 + [0] * 3, 30)
+    assert np.isnan(many.rate[0, 30])
 
 
 def test_without_censoring_it_is_the_binomial() -> None:

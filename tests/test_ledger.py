@@ -16,6 +16,7 @@ import pytest
 from conftest import against_reference, build, hashes, mart, reference
 from reference import Reference
 
+from analysis import conversion
 from ingestion.home import Home
 from simulation.company import Company, simulate
 from simulation.home import write_drop, write_home
@@ -294,6 +295,25 @@ def _reached(
                 found["lost"] = at
                 break
     return found
+
+
+def test_estimates_of_finished_cohorts_equal_their_counts(simulated: Path) -> None:
+    """Of deals entered a year ago and earlier nothing is left to estimate."""
+    frame = mart(simulated, "fct_stage_entries").query("record_type == 'deal'")
+    months = frame["entered_month"] <= pd.Timestamp("2025-05-01")
+    found = conversion.estimates(conversion.Entries(frame[months]))[0].query("cut == 'segment'")
+    counts = mart(simulated, "conversion_by_segment")
+    counts = counts[counts["entered_month"] <= pd.Timestamp("2025-05-01")]
+    keys = ["pipeline_id", "stage_id", "segment", "definition_id", "horizon_days"]
+    columns = ["n_entered", "n_mature", "n_reached"]
+    counted = counts.groupby(keys, dropna=False)[columns].sum().reset_index()
+    joined = counted.merge(found.rename(columns={"cut_value": "segment"}), on=keys)
+    assert len(joined) == len(found) > 200
+    assert (joined["n_entered_x"] == joined["n_entered_y"]).all()
+    assert (joined["n_mature_x"] == joined["n_entered_x"]).all()
+    assert (joined["n_reached"] == joined["n_events"]).all()
+    rate = joined["n_reached"] / joined["n_mature_x"]
+    assert (joined["estimated_rate"] - rate).abs().max() < 1e-12
 
 
 def _place(known: Reference, move: dict[str, Any], day: date) -> tuple[int, float]:
