@@ -351,15 +351,14 @@ def stays(entries: Entries) -> pd.DataFrame:
     """
     columns = {name: entries.codes[name] for name in ("pipeline_id", "stage_id")}
     by_segment = Groups(**columns, cut_value=entries.codes["segment"])
-    found = [
-        _stays(entries, groups, horizon).assign(cut=cut)
-        for cut, groups in (("all", Groups(**columns)), ("segment", by_segment))
-        for horizon in HORIZONS
-    ]
+    cuts = (("all", Groups(**columns)), ("segment", by_segment))
+    asked = [(cut, groups, horizon) for cut, groups in cuts for horizon in HORIZONS]
+    with ThreadPoolExecutor(2) as threads:
+        found = threads.map(lambda of: _stays(entries, *of), asked)
     return pd.concat(found, ignore_index=True)
 
 
-def _stays(entries: Entries, groups: Groups, horizon: int) -> pd.DataFrame:
+def _stays(entries: Entries, cut: str, groups: Groups, horizon: int) -> pd.DataFrame:
     timeline = entries.timelines["recorded"]
     subjects, rows = timeline.race(("won", "lost"), groups)
     mass = event_masses(subjects, horizon, 1)
@@ -398,7 +397,7 @@ def _stays(entries: Entries, groups: Groups, horizon: int) -> pd.DataFrame:
         maturity_rate=n_mature / groups.count(),
         **{name: np.where(is_told, values, np.nan) for name, values in shown.items()},
     )
-    return table.assign(interval_id="woodruff_95", method_id="inverse_censoring_weights")
+    return table.assign(cut=cut, interval_id="woodruff_95", method_id="inverse_censoring_weights")
 
 
 class _Stays:

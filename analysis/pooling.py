@@ -19,6 +19,7 @@ from scipy.special import betainc, betaincinv, betaln, expit, logit
 from analysis.incidence import LEVEL, Floats, Integers
 
 N_DRAWS = 500
+STEPS = 5
 _SHARES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 # Nodes of the integral. The weight of the group's mean is uniform, so its nodes are evenly spread;
@@ -56,24 +57,23 @@ def pooled(successes: Floats, n: Floats, random: np.random.Generator) -> Pooled:
 
 
 def _quantile(weight: Floats, a: Floats, b: Floats, share: float) -> Floats:
-    """Of mixtures of beta distributions, a column each: Newton's steps within a closing bracket.
+    """Of mixtures of beta distributions, a column each: Newton's steps in the log-odds.
 
-    From the quantile of the beta distribution of the same mean and variance, which is off by up to
-    a tenth of the interval, four steps leave less than 0.01 points.
+    Begun at the quantile of the beta distribution of the same mean and variance, which is off by up
+    to a tenth of the interval, STEPS of them are exact to 0.001 points.
     """
     mean = weight @ (a / (a + b))
     variance = weight @ (a * (a + 1) / ((a + b) * (a + b + 1))) - mean**2
     size = mean * (1 - mean) / variance - 1
-    at = np.clip(betaincinv(mean * size, (1 - mean) * size, share), 1e-12, 1 - 1e-12)
-    low, high = np.zeros_like(at), np.ones_like(at)
-    scale = betaln(a, b)
-    for _ in range(4):
+    start = betaincinv(mean * size, (1 - mean) * size, share)
+    place, scale = logit(np.clip(start, 1e-6, 1 - 1e-6)), betaln(a, b)
+    for _ in range(STEPS):
+        at = expit(place)
         beyond = weight @ betainc(a, b, at) - share
-        low, high = np.where(beyond < 0, at, low), np.where(beyond < 0, high, at)
-        density = weight @ np.exp((a - 1) * np.log(at) + (b - 1) * np.log1p(-at) - scale)
-        step = at - beyond / np.maximum(density, 1e-12)
-        at = np.where((step > low) & (step < high), step, (low + high) / 2)
-    return np.asarray(at)
+        density = weight @ np.exp(a * np.log(at) + b * np.log1p(-at) - scale)
+        # Far out the density is next to nothing, and a whole step would leave the other end.
+        place = np.clip(place - np.clip(beyond / np.maximum(density, 1e-12), -1, 1), -30, 30)
+    return np.asarray(expit(place))
 
 
 def _posterior(successes: Floats, n: Floats) -> tuple[Floats, Floats, Floats]:

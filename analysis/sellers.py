@@ -5,6 +5,7 @@ Does not belong here: the estimators (incidence, pooling), cuts that are no sell
 """
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -67,8 +68,10 @@ def conversion(entries: Entries, random: np.random.Generator) -> pd.DataFrame:
                     "high_rate": high,
                 }
             )
-            tables.append(_with_pooled(table[table["seller_id"].notna()], random))
-    return pd.concat(tables, ignore_index=True).assign(
+            tables.append(table[table["seller_id"].notna()])
+    with ThreadPoolExecutor(2) as threads:
+        pooled_tables = list(threads.map(lambda table: _with_pooled(table, random), tables))
+    return pd.concat(pooled_tables, ignore_index=True).assign(
         interval_id="credible_95", method_id="beta_binomial", as_of=entries.as_of
     )
 

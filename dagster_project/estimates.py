@@ -15,7 +15,7 @@ from analysis import conversion, sellers
 from ingestion.readers import identifier, literal
 
 from dagster_project.dbt_build import Model, estimate_tables
-from dagster_project.gate import FAILED, PASSED, CheckResult
+from dagster_project.gate import FAILED, NOT_APPLICABLE, PASSED, CheckResult
 from dagster_project.warehouse import Warehouse
 
 CHECK = "every_estimate_is_coherent"
@@ -40,6 +40,8 @@ def estimate(warehouse: Warehouse) -> CheckResult:
         frame = found[table.name]
         faults += [f"{table.name}: {fault}" for fault in incoherent(frame, table)]
         _write(warehouse, frame, table)
+    if not any(len(frame) for frame in found.values()):
+        return CheckResult(CHECK, "analysis", NOT_APPLICABLE, "nothing has entered a stage")
     return CheckResult(CHECK, "analysis", FAILED if faults else PASSED, "; ".join(faults))
 
 

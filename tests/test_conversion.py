@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
-from scipy.special import betaln
+from scipy.special import betainc, betaln, expit, logit
 
 from analysis import conversion, sellers
 from analysis.conversion import Entries
 from analysis.incidence import Incidence, Subjects, cumulative_incidence, wilson
-from analysis.pooling import pooled
+from analysis.pooling import _posterior, pooled
 from dagster_project.dbt_build import estimate_tables
 from dagster_project.estimates import incoherent
 
@@ -346,6 +346,23 @@ def test_pooled_bounds_equal_those_of_the_integral() -> None:
     expected = integrate.dblquad(moment, *bounds, *bounds, epsabs=1e-4, epsrel=1e-4)[0] / total
     assert found.rate[0] == pytest.approx(expected, abs=0.003)
     assert found.low[0] < found.rate[0] < found.high[0]
+
+
+@pytest.mark.parametrize("rate", [0.03, 0.3, 0.9])
+@pytest.mark.parametrize("spread", [0.0, 0.8, 1.5])
+def test_pooled_bounds_hold_their_share_of_the_posterior(rate: float, spread: float) -> None:
+    random = np.random.default_rng(6)
+    n = np.resize([5.0, 20.0, 80.0, 1_000.0], 10)
+    true = expit(logit(rate) + spread * random.normal(size=10))
+    successes = random.binomial(n.astype(int), true).astype(float)
+    found = pooled(successes, n, random)
+    mean, concentration, weight = _posterior(successes, n)
+    a = successes + (mean * concentration)[:, None]
+    b = n - successes + ((1 - mean) * concentration)[:, None]
+    for bound, share in ((found.low, 0.025), (found.high, 0.975)):
+        held = weight @ betainc(a, b, bound)
+        inside = (bound > 1e-9) & (bound < 1 - 1e-9)
+        assert held[inside] == pytest.approx(np.full(inside.sum(), share), abs=0.005)
 
 
 def test_alike_sellers_are_told_alike_and_none_is_ranked() -> None:

@@ -140,7 +140,7 @@ def test_an_empty_company_publishes_with_checks_not_applicable(home: Home, run_j
         for check in manifest["checks"]
         if check["asked_by"] != "dbt"
     }
-    assert len(outcomes) == 9
+    assert len(outcomes) == 12
     assert set(outcomes.values()) == {"not_applicable"}
 
 
