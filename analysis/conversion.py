@@ -219,7 +219,7 @@ def _of_cut(
             gap = mean_gap(entries, groups, names, number)
             yield (
                 _at_horizons(entries, groups, name, found, gap, n_mature).assign(cut=cut),
-                _at_days(entries, groups, name, found[0], gap).assign(cut=cut),
+                _at_days(entries, groups, name, found[0], gap, n_mature).assign(cut=cut),
             )
 
 
@@ -230,9 +230,14 @@ def _raced(
     return cumulative_incidence(subjects, LAST_DAY, tuple(range(1, n_wanted + 1)))
 
 
-def _matured(entries: Entries, groups: Groups) -> dict[int, NDArray[np.int64]]:
+def _matured(entries: Entries, groups: Groups) -> NDArray[np.int64]:
+    """Per group and day, the entries followed from the beginning until then."""
     timeline = entries.timelines["recorded"]
-    return {horizon: groups.count(timeline.is_mature(horizon)) for horizon in HORIZONS}
+    rows = np.flatnonzero(timeline.is_mature(0))
+    last = np.minimum(timeline.followed[rows], LAST_DAY)
+    keys = groups.of_row[rows] * (LAST_DAY + 1) + last
+    n = np.bincount(keys, minlength=groups.n * (LAST_DAY + 1)).reshape(groups.n, LAST_DAY + 1)
+    return np.asarray(np.cumsum(n[:, ::-1], axis=1)[:, ::-1])
 
 
 def mean_gap(entries: Entries, groups: Groups, names: tuple[str, str], number: int) -> Floats:
@@ -256,7 +261,7 @@ def _at_horizons(
     name: str,
     readings: list[Incidence],
     gap: Floats,
-    n_mature: dict[int, NDArray[np.int64]],
+    n_mature: NDArray[np.int64],
 ) -> pd.DataFrame:
     tables = []
     for horizon in HORIZONS:
@@ -282,10 +287,10 @@ def _at_horizons(
                 name,
                 horizon_days=horizon,
                 n_entered=n,
-                n_mature=n_mature[horizon],
+                n_mature=n_mature[:, horizon],
                 n_events=readings[0].n_events[:, horizon],
                 effective_n=np.nan_to_num(readings[0].effective_n[:, horizon]),
-                maturity_rate=n_mature[horizon] / n,
+                maturity_rate=n_mature[:, horizon] / n,
                 **shown,
             )
         )
@@ -305,7 +310,12 @@ def _quartiles(rate: Floats, horizon: int) -> list[Floats]:
 
 
 def _at_days(
-    entries: Entries, groups: Groups, name: str, found: Incidence, gap: Floats
+    entries: Entries,
+    groups: Groups,
+    name: str,
+    found: Incidence,
+    gap: Floats,
+    n_mature: NDArray[np.int64],
 ) -> pd.DataFrame:
     days = np.array(CURVE_DAYS)
     is_told = gap[:, days] <= MAX_GAP * days
@@ -316,8 +326,10 @@ def _at_days(
     return table.assign(
         day=np.tile(days, groups.n),
         n_entered=np.repeat(groups.count(), len(days)),
+        n_mature=n_mature[:, days].ravel(),
         n_events=found.n_events[:, days].ravel(),
         effective_n=np.nan_to_num(found.effective_n[:, days]).ravel(),
+        maturity_rate=(n_mature[:, days] / groups.count()[:, None]).ravel(),
         estimated_rate=rate.ravel(),
         low_rate=low.ravel(),
         high_rate=high.ravel(),

@@ -165,7 +165,8 @@ def share_precision(
 def _order(subjects: Subjects, last_day: int) -> Integers:
     """By group, cluster and day of leaving, without those never at risk by the last day."""
     if subjects.n_groups < 65_536 and not (subjects.entry >= 0).any():
-        first = subjects.cluster * (int(subjects.leaving.max(initial=0)) + 1) + subjects.leaving
+        width = np.int64(subjects.leaving.max(initial=0)) + 1
+        first = subjects.cluster * width + subjects.leaving
         if (first[1:] >= first[:-1]).all():
             # Sorting small whole numbers takes a tenth of the time.
             return np.argsort(subjects.group.astype(np.uint16), kind="stable")

@@ -333,21 +333,23 @@ HEAD = """\
 # Calibration
 
 What the estimates of `analysis/` say of invented deals whose true rates are known. Written by
-`make calibrate` on {day}: {replications:,} replications a cell (of 30 deals four times as
-many), {cores} cores, {minutes:.0f} minutes.
-`make test` asks the same of fewer replications.
+`make calibrate` on {day}: {replications:,} replications a cell (of 30 deals four times as many),
+{cores} cores, {minutes:.0f} minutes. `make test` asks the same of fewer replications.
 """
 
 INCIDENCE = """
 ## Conversion: shares won within 90 days
 
-True rates stand above the columns, deals per replication beside the rows. {patterns}
+True rates stand above the columns, deals per replication beside the rows.
+
+{patterns}
 
 Share of replications whose 95 % interval holds the true rate, in per cent:
 
 {coverage}
 Lowest cell {lowest:.1f} %, mean of all {mean:.1f} %. Replications in which nobody was left to
-follow before 90 days, with more than 2 % still open, have no estimate and no interval: {untold}.
+follow before 90 days, with more than 2 % still open, have no estimate and no interval:
+{untold}.
 
 Mean estimate less true rate, in points, and in brackets the same of the naive rate (won so far by
 all entered, the open ones as if they had ended):

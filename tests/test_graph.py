@@ -54,8 +54,8 @@ def test_no_model_reads_an_estimate() -> None:
 def test_estimates_state_their_grain_and_describe_every_column(table: dbt_build.Model) -> None:
     assert table.description.startswith("One row per ")
     assert table.grain and set(table.grain) <= set(table.columns)
-    always = {"definition_id", "n_entered", "n_events", "effective_n", "interval_id", "method_id",
-              "as_of"}  # fmt: skip
+    always = {"definition_id", "n_entered", "n_mature", "n_events", "effective_n", "maturity_rate",
+              "interval_id", "method_id", "as_of"}  # fmt: skip
     assert always <= set(table.columns)
     for column, text in table.columns.items():
         assert text, f"{table.name}.{column} has no description"

@@ -303,6 +303,7 @@ def test_estimates_of_finished_cohorts_equal_their_counts(simulated: Path) -> No
     months = frame["entered_month"] <= pd.Timestamp("2025-05-01")
     found = conversion.estimates(conversion.Entries(frame[months]))[0].query("cut == 'segment'")
     counts = mart(simulated, "conversion_by_segment")
+    assert set(counts["horizon_days"]) == set(conversion.HORIZONS)
     counts = counts[counts["entered_month"] <= pd.Timestamp("2025-05-01")]
     keys = ["pipeline_id", "stage_id", "segment", "definition_id", "horizon_days"]
     columns = ["n_entered", "n_mature", "n_reached"]
