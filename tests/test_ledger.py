@@ -17,6 +17,7 @@ from conftest import against_reference, build, hashes, mart, reference
 from reference import Reference
 
 from analysis import conversion
+from analysis.incidence import wilson
 from ingestion.home import Home
 from simulation.company import Company, simulate
 from simulation.home import write_drop, write_home
@@ -305,6 +306,9 @@ def test_estimates_of_finished_cohorts_equal_their_counts(simulated: Path) -> No
     counts = mart(simulated, "conversion_by_segment")
     assert set(counts["horizon_days"]) == set(conversion.HORIZONS)
     counts = counts[counts["entered_month"] <= pd.Timestamp("2025-05-01")]
+    bounds = wilson(counts["reached_rate"], counts["n_mature"])
+    for column, bound in zip(("low_rate", "high_rate"), bounds, strict=True):
+        assert (counts[column] - bound).abs().max() < 1e-9
     keys = ["pipeline_id", "stage_id", "segment", "definition_id", "horizon_days"]
     columns = ["n_entered", "n_mature", "n_reached"]
     counted = counts.groupby(keys, dropna=False)[columns].sum().reset_index()
