@@ -32,7 +32,7 @@ run: .venv/ready demo/inbox
 	$(BIN)/mellantid --home demo run
 
 test: .venv/ready
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 campaign: .venv/ready
 	CAMPAIGN=1 $(BIN)/pytest -n 2 -m campaign

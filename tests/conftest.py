@@ -18,6 +18,15 @@ SHARED = Path(__file__).parents[2] / "shared" / "data"
 MAPPINGS = Path(__file__).parent / "mappings"
 
 
+# Files with few and long tests: begun last, one worker would wait for the other for minutes.
+LONG = ("test_run", "test_ledger", "test_real_data", "test_deliveries")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first. xdist keeps the order (--no-loadscope-reorder)."""
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def key(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:

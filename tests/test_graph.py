@@ -127,19 +127,9 @@ def nothing(tmp_path_factory: pytest.TempPathFactory) -> Home:
     return home
 
 
-def test_the_unit_tests_of_the_models_hold(nothing: Home) -> None:
-    folder = nothing.warehouse / "2026-01-01"
-    profiles = ["--profiles-dir", str(folder)]
-    dbt_build.invoke(["test", "--select", "test_type:unit", *profiles], folder / "units")
-    results = json.loads((folder / "units" / "run_results.json").read_text())["results"]
-    assert len(results) > 15
-    assert [r["message"] for r in results if r["status"] != "pass"] == []
-
-
 def test_compiled_sql_holds_no_clock_or_randomness(nothing: Home) -> None:
     """Macros too: what reaches the engine, not only what is written in the models."""
-    home = nothing
-    compiled = list((home.warehouse / "2026-01-01" / "dbt" / "compiled").rglob("*.sql"))
+    compiled = list((nothing.warehouse / "2026-01-01" / "dbt" / "compiled").rglob("*.sql"))
     assert len(compiled) > 50
     for path in compiled:
         for what in ("a clock", "randomness"):
@@ -154,15 +144,12 @@ def test_every_input_column_has_a_privacy_class_in_dbt_too() -> None:
                 assert column["config"]["meta"]["privacy"]
 
 
-def test_unit_attached_tests_the_models_pass(tmp_path: Path) -> None:
-    home = Home.at(tmp_path / "home")
-    home.prepare()
-    build(home, date(2026, 1, 1))
-    folder = home.warehouse / "2026-01-01"
+def test_unit_attached_tests_the_models_pass(nothing: Home) -> None:
+    folder = nothing.warehouse / "2026-01-01"
     dbt_build.invoke(
         ["test", "--select", "test_type:unit", "--profiles-dir", str(folder)], folder / "unit"
     )
     results = json.loads((folder / "unit" / "run_results.json").read_text())["results"]
     failed = [f"{r['unique_id']}: {r['message']}" for r in results if r["status"] != "pass"]
     assert not failed, "\n".join(failed)
-    assert len(results) >= 9
+    assert len(results) >= 12
