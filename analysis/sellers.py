@@ -120,7 +120,8 @@ def mix(entries: Entries) -> pd.DataFrame:
     rates, W, R those of all. Where the seller has nothing in a cell, r_c is R_c.
 
     Counts, of deals followed from their entry for the whole horizon: only rates of one set of
-    deals add up. Null where what all reached is known only to within a quarter of the horizon.
+    deals add up. Null where what all reached is known only to within a quarter of the horizon, on
+    average.
     """
     timeline = entries.timelines["recorded"]
     columns = {name: entries.codes[name] for name in ("pipeline_id", "stage_id")}
@@ -131,6 +132,7 @@ def mix(entries: Entries) -> pd.DataFrame:
     stage_of[sellers.of_row] = stages.of_row
     tables = []
     for definition in DEFINITIONS:
+        gaps = entries.gaps(definition)
         for horizon in HORIZONS:
             is_mature = timeline.is_mature(horizon)
             reached = timeline.days[definition][is_mature] <= horizon
@@ -142,6 +144,13 @@ def mix(entries: Entries) -> pd.DataFrame:
                 reached,
                 entries.accounts[is_mature],
             )
+            found = of.differences()
+            stage = stages.of_row[is_mature][reached]
+            gap = np.bincount(stage, gaps[is_mature][reached], stages.n)
+            n_reached = np.bincount(stage, minlength=stages.n)
+            is_told = (gap <= MAX_GAP * horizon * n_reached)[stage_of]
+            for name in found.keys() - {"effective_n", "is_reversed"}:
+                found[name] = np.where(is_told, found[name], np.nan)
             tables.append(
                 pd.DataFrame(
                     {
@@ -152,7 +161,8 @@ def mix(entries: Entries) -> pd.DataFrame:
                         "n_mature": of.n.sum(axis=1),
                         "n_events": of.k.sum(axis=1),
                         "maturity_rate": of.n.sum(axis=1) / sellers.count(),
-                        **of.differences(),
+                        **found,
+                        "is_reversed": found["is_reversed"] & is_told,
                     }
                 )
             )

@@ -264,6 +264,10 @@ def entries(rows: list[dict[str, Any]]) -> Entries:
     return Entries(table)
 
 
+def random() -> np.random.Generator:
+    return np.random.default_rng(1)
+
+
 def all_of(found: pd.DataFrame, definition: str, horizon: int) -> dict[str, Any]:
     rows = found.query("cut == 'all' and definition_id == @definition and horizon_days == @horizon")
     (row,) = rows.to_dict("records")
@@ -310,6 +314,12 @@ def test_bounds_between_exports_make_an_envelope_and_wide_ones_nothing() -> None
     told = conversion.estimates(entries(wide))[0]
     # Eight days are more than a quarter of 30, and less than one of 90.
     assert np.isnan(all_of(told, "won", 30)["estimated_rate"])
+    for table in (sellers.mix(entries(wide)), sellers.conversion(entries(wide), random())):
+        columns = [c for c in ("seller_rate", "rate_difference", "pooled_rate") if c in table]
+        by_30 = table.query("definition_id == 'won' and horizon_days == 30")
+        by_90 = table.query("definition_id == 'won' and horizon_days == 90")
+        assert by_30[columns].isna().all(axis=None)
+        assert by_90[columns].notna().all(axis=None)
     assert all_of(told, "won", 90)["estimated_rate"] == 0.5
 
 
