@@ -250,7 +250,8 @@ class _Mix:
             total = (per_deal * self.n).sum(axis=1)
             effective_n = total**2 / (per_deal**2 * self.n).sum(axis=1)
         t = stdtrit(np.maximum(clusters - 1, 1), (1 + LEVEL) / 2)
-        half = np.where(clusters > 1, t * np.sqrt(variance), np.nan)
+        # Without variance nobody else has leads like these.
+        half = np.where((clusters > 1) & (variance > 0), t * np.sqrt(variance), np.nan)
         return half, np.nan_to_num(effective_n)
 
 

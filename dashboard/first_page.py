@@ -146,9 +146,9 @@ def _seller_lines(label: str, horizon: int, rows: list[Any]) -> list[str]:
         f"Won within {horizon} days of {label}, by seller, and compared with all on the same leads",
     ]
     for name, n, rate, difference, low, high, is_reversed in rows[:MAX_ROWS]:
-        compared = f"{100 * difference:+.1f} points"
+        compared = "not enough data"
         if low is not None:
-            compared += f" ({100 * low:+.1f} to {100 * high:+.1f})"
+            compared = f"{100 * difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
         turned = "  the mix of leads turns it round" if is_reversed else ""
         lines.append(f"{_cut(name, 27):<28}{n:>7,}{100 * rate:>9.1f} %{compared:>31}{turned}")
     return lines + _more(rows)

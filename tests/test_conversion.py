@@ -472,6 +472,17 @@ def test_a_seller_below_the_others_only_by_its_leads_is_flagged() -> None:
     assert row["low_rate_difference"] < row["rate_difference"] < row["high_rate_difference"]
 
 
+def test_a_seller_with_leads_like_nobody_elses_has_no_bounds() -> None:
+    rows = [
+        {"entered": 100, "won": 10 if deal % 3 else None, "seller_id": deal % 2,
+         "segment": f"s{deal % 2}"}
+        for deal in range(30)
+    ]  # fmt: skip
+    found = sellers.mix(entries(rows)).query("definition_id == 'won' and horizon_days == 90")
+    assert (found["rate_difference"] == 0).all()
+    assert found["low_rate_difference"].isna().all()
+
+
 # --- what is published ---------------------------------------------------------------------------
 
 
