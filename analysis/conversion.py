@@ -1,7 +1,7 @@
 """Conversion with censoring: what a stage's entries come to, by any cut, from fct_stage_entries.
 
 Belongs here: what counts as an event and as follow-up, the cuts, the published estimate tables.
-Does not belong here: the estimators (incidence, pooling, mix).
+Does not belong here: the estimators (incidence, pooling), sellers among each other (sellers).
 
 Time runs in whole days from the entry. An event belongs to the day that ends with or after it, and
 only days that have ended count as followed: so with full follow-up an estimate is the count's rate.
