@@ -236,13 +236,10 @@ class _Mix:
         likely = (self.all_k + 0.5) / (self.all_n + 1)
         distance = self.reached - likely.ravel()[self.keys]
         value = (per_deal * apart).ravel()[self.keys] * distance
-        n_sellers = len(self.n)
-        pairs, of_pair = np.unique(
-            self.seller * (int(self.account.max(initial=0)) + 1) + self.account,
-            return_inverse=True,
-        )
+        n_sellers, n_accounts = len(self.n), int(self.account.max(initial=0)) + 1
+        pairs, of_pair = np.unique(self.seller * n_accounts + self.account, return_inverse=True)
         squared = np.bincount(of_pair, value, minlength=len(pairs)) ** 2
-        owner = pairs // (int(self.account.max(initial=0)) + 1)
+        owner = pairs // n_accounts
         clusters = np.bincount(owner, minlength=n_sellers)
         variance = np.bincount(owner, squared, n_sellers).astype(float)
         with np.errstate(divide="ignore", invalid="ignore"):
