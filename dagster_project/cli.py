@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from ingestion.company import Company
 from ingestion.errors import FileRejected, UserError
-from ingestion.home import Company, Home
+from ingestion.home import Home
 from ingestion.landing import FileOutcome, Landing, inbox_files
 from ingestion.mappings import Mappings
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from ingestion.home import write_atomically
+from ingestion.files import write_atomically
 
 from dagster_project.gate import FAILED, PASSED, CheckResult
 from dagster_project.warehouse import Warehouse

@@ -20,7 +20,8 @@ import dagster as dg
 from dagster_dbt import DbtProject, dbt_assets
 from dagster_slack import make_slack_on_run_failure_sensor
 from ingestion.errors import UserError
-from ingestion.home import Home, write_json
+from ingestion.files import write_json
+from ingestion.home import Home
 from ingestion.landing import Landing, Report, is_new, manifests
 from ingestion.loads import unaccounted
 from ingestion.tables import TABLES

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 from analysis import conversion, sellers
-from ingestion.readers import identifier, literal
+from ingestion.sql import identifier, literal
 
 from dagster_project.dbt_build import Model, estimate_tables
 from dagster_project.gate import FAILED, NOT_APPLICABLE, PASSED, CheckResult

@@ -19,8 +19,9 @@ from typing import Any
 
 import duckdb
 import pandas as pd
-from ingestion.home import Company, write_json
-from ingestion.readers import literal
+from ingestion.company import Company
+from ingestion.files import write_json
+from ingestion.sql import literal
 
 from dagster_project.warehouse import Warehouse
 

@@ -25,9 +25,10 @@ from typing import Any
 
 import duckdb
 from ingestion.errors import UserError
-from ingestion.home import Home, fsync_folder, write_atomically, write_json
+from ingestion.files import fsync_folder, write_atomically, write_json
+from ingestion.home import Home
 from ingestion.landing import manifests
-from ingestion.readers import identifier, literal
+from ingestion.sql import identifier, literal
 
 from dagster_project.dbt_build import Model
 from dagster_project.gate import CheckResult, Refused

@@ -15,7 +15,7 @@ from datetime import date
 
 import duckdb
 from ingestion.home import Home
-from ingestion.readers import identifier, literal
+from ingestion.sql import identifier, literal
 from ingestion.tables import TABLES
 
 # What exports said by a day, or what the CRM knew by then as later exports tell: never mixed.

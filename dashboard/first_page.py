@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from ingestion.readers import literal
+from ingestion.sql import literal
 
 MAX_ROWS = 8
 

@@ -24,7 +24,8 @@ import pyarrow as pa
 
 from ingestion.errors import FileRejected
 from ingestion.mappings import Cell, Dialect, Entry, TableMapping, place_of
-from ingestion.readers import Sheet, identifier, literal
+from ingestion.readers import Sheet
+from ingestion.sql import identifier, literal
 from ingestion.tables import DEAL_IDS, TABLES, Column, Kind, Table
 
 # ISO 8601 as exports write it; synced tables write the hour with one digit.

@@ -27,8 +27,10 @@ from pathlib import Path
 from typing import Any
 
 from ingestion import readers
+from ingestion.company import Company
 from ingestion.errors import FileHeld, FileRejected, UserError
-from ingestion.home import Company, Home, fsync_folder, write_json
+from ingestion.files import fsync_folder, write_json
+from ingestion.home import Home
 from ingestion.loads import Job, unknown_stages, write_load
 from ingestion.mappings import (
     Cell,

@@ -18,9 +18,10 @@ import duckdb
 from ingestion import readers
 from ingestion.casting import ORDER_NOT_DECLARED, Context, TypedTable, cast_table
 from ingestion.errors import FileRejected
-from ingestion.home import fsync_folder, write_json
+from ingestion.files import fsync_folder, write_json
 from ingestion.mappings import Entry
-from ingestion.readers import Sheet, literal
+from ingestion.readers import Sheet
+from ingestion.sql import literal
 from ingestion.tables import TABLES
 
 # A file with more broken records than this is read with the wrong dialect or cut in the middle;

@@ -18,8 +18,10 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from ingestion.company import Company, checked_zone
 from ingestion.errors import UserError
-from ingestion.home import Company, Home, Strict, checked_zone, read_yaml, validated
+from ingestion.home import Home
+from ingestion.settings import Strict, read_yaml, validated
 from ingestion.tables import TABLES
 
 SHIPPED = Path(__file__).parent / "sources"

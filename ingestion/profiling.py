@@ -26,9 +26,9 @@ import duckdb
 from ingestion import readers
 from ingestion.casting import FALSE, ISO_DAY, ISO_OFFSET, ISO_TIME, SPACES, TRUE
 from ingestion.errors import FileRejected
-from ingestion.home import read_yaml
 from ingestion.mappings import Dialect, Entry, Format, SystemMapping
 from ingestion.readers import Sheet
+from ingestion.settings import read_yaml
 from ingestion.tables import TABLES, Column, Kind
 
 SAMPLE = 20_000  # records looked at

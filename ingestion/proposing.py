@@ -12,9 +12,11 @@ from typing import Any
 
 from ingestion import profiling
 from ingestion.errors import UserError
-from ingestion.home import Home, read_yaml, validated, write_atomically
+from ingestion.files import write_atomically
+from ingestion.home import Home
 from ingestion.mappings import SHIPPED, Mappings, SystemMapping
 from ingestion.profiling import ColumnProposal, Proposal
+from ingestion.settings import read_yaml, validated
 from ingestion.worker import READER
 
 

@@ -36,6 +36,7 @@ from defusedxml import ElementTree
 
 from ingestion.errors import FileRejected
 from ingestion.mappings import Dialect, Format
+from ingestion.sql import identifier, literal
 
 MAX_COLUMNS = 2_000
 # A cell of a workbook holds 32,767 characters, a note in a CRM twice that.
@@ -867,16 +868,6 @@ def _as_text(column: str, kind: str) -> str:
 
 
 # --- shared --------------------------------------------------------------------------------------
-
-
-def literal(text: str) -> str:
-    """A SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def identifier(name: str) -> str:
-    """A quoted SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _header_row(cells: list[str]) -> list[str]:

@@ -8,7 +8,7 @@ import pytest
 
 from dagster_project import gate
 from dagster_project.gate import FAILED, NOT_APPLICABLE, PASSED, CheckResult, Refused, Results
-from ingestion.home import Company
+from ingestion.company import Company
 
 
 def deals(n: int, amount: float = 100.0, known: float = 1.0) -> pd.DataFrame:

@@ -324,7 +324,7 @@ def test_a_wrong_company_file_is_told_in_one_line(home: Home, text: str, fault: 
 
 
 def test_the_company_file_of_the_first_run_holds_the_defaults(home: Home) -> None:
-    from ingestion.home import Company
+    from ingestion.company import Company
 
     assert home.company() == Company()
     assert home.company().end_of(date(2026, 3, 29)).isoformat() == "2026-03-29T21:59:59"
