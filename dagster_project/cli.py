@@ -25,7 +25,7 @@ from ingestion.company import Company
 from ingestion.errors import FileRejected, UserError
 from ingestion.home import Home
 from ingestion.landing import FileOutcome, Landing, inbox_files
-from ingestion.mappings import Mappings
+from ingestion.mappings.loading import Mappings
 
 from dagster_project.lease import LeaseHeld, holder, lease
 
@@ -291,20 +291,20 @@ def ingest(home_path: str, dry_run: bool) -> None:
 def map_file(home_path: str, file: Path, write: bool, system: str) -> None:
     """Profile an unknown export and propose its mapping, with what only you can decide."""
     with _errors():
-        from ingestion.proposing import as_text, proposed, saved
+        from ingestion.proposing.writing import as_text, propose_for, save_mapping
 
         home = Home.at(home_path)
         if write:
             home.prepare()
         try:
-            proposal = proposed(home, file)
+            proposal = propose_for(home, file)
         except FileRejected as error:
             raise UserError(f"{file.name}: {error}") from error
         if proposal.recognised:
             click.echo(f"# The mapping {proposal.recognised} takes this file already.")
         click.echo(as_text(proposal, system, file.stem))
         if write:
-            path = saved(home, proposal, system, file.stem)
+            path = save_mapping(home, proposal, system, file.stem)
             click.echo(
                 f"# Written to {_shown(path)}. Answer the questions in it, put the file into the "
                 "inbox, and see what becomes of it: mellantid ingest --dry-run"

@@ -26,20 +26,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ingestion import readers
 from ingestion.company import Company
 from ingestion.errors import FileHeld, FileRejected, UserError
 from ingestion.files import fsync_folder, write_json
 from ingestion.home import Home
 from ingestion.loads import Job, unknown_stages, write_load
-from ingestion.mappings import (
-    Cell,
-    Entry,
-    FileMapping,
-    KnownAt,
-    Mappings,
-    TableMapping,
-)
+from ingestion.mappings.forms import Cell, FileMapping, KnownAt, TableMapping
+from ingestion.mappings.loading import Entry, Mappings
+from ingestion.readers import archive, encoding
 from ingestion.recognition import recognised
 from ingestion.tables import TABLES
 from ingestion.worker import READER
@@ -173,7 +167,7 @@ class Landing:
                 return None
         folder = self.scratch / f"members-{archived.name}"
         folder.mkdir(exist_ok=True)
-        found = READER.call(readers.unpacked, archived, folder, size=archived.stat().st_size)
+        found = READER.call(archive.unpacked, archived, folder, size=archived.stat().st_size)
         if found is None:
             return None
         places = {member: place for member, place in found if not member.endswith(SIDECAR)}
@@ -215,7 +209,7 @@ class Landing:
             after = os.fstat(handle)
         is_fresh = 0 <= time.time() - after.st_mtime < UNFINISHED_SECONDS
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or (
-            is_fresh and readers.ends_open(temporary)
+            is_fresh and encoding.ends_open(temporary)
         ):
             temporary.unlink()
             raise FileHeld("may still be being written; the next run takes it up")

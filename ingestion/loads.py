@@ -15,12 +15,14 @@ from typing import Any
 
 import duckdb
 
-from ingestion import readers
-from ingestion.casting import ORDER_NOT_DECLARED, Context, TypedTable, cast_table
+from ingestion.casting.context import Context, TypedTable
+from ingestion.casting.plan import cast_table
+from ingestion.casting.times import ORDER_NOT_DECLARED
 from ingestion.errors import FileRejected
 from ingestion.files import fsync_folder, write_json
-from ingestion.mappings import Entry
-from ingestion.readers import Sheet
+from ingestion.mappings.loading import Entry
+from ingestion.readers import reading
+from ingestion.readers.source import Sheet
 from ingestion.sql import literal
 from ingestion.tables import TABLES
 
@@ -68,8 +70,8 @@ def write_load(job: Job) -> dict[str, Any]:
 
 def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     mapping = job.entry.mapping
-    file_format = readers.format_of(job.archived)
-    sheet = readers.read(
+    file_format = reading.format_of(job.archived)
+    sheet = reading.read(
         job.archived, file_format, mapping.dialect, job.sheet, connection, job.scratch
     )
     if not sheet.n_records:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ingestion import readers
 from ingestion.errors import FileRejected
-from ingestion.mappings import Dialect, Entry, Format
+from ingestion.mappings.forms import Dialect, Format
+from ingestion.mappings.loading import Entry
+from ingestion.readers import archive, encoding, reading
 
 PROPOSE = "`mellantid map` proposes a mapping for it"
 
@@ -45,13 +46,13 @@ def recognised(
     A workbook needs one sheet that is recognised; one that nearly is rejects the file.
     Raises FileRejected naming what is missing from the mapping that comes nearest.
     """
-    file_format = readers.format_of(path)
-    if file_format == "xlsx" and not readers.is_workbook(path):
+    file_format = reading.format_of(path)
+    if file_format == "xlsx" and not archive.is_workbook(path):
         raise FileRejected("nested_archive", "is an archive within an archive; unpack it once")
     names = [*names, *(name.removesuffix(".gz") for name in names)]
     labels: dict[str | None, str] = {}
     unknown: dict[str | None, FileRejected] = {}
-    sheets = readers.sheets_of(path, file_format)
+    sheets = reading.sheets_of(path, file_format)
     for sheet in sheets:
         try:
             called = [*names, sheet] if sheet else names
@@ -78,7 +79,7 @@ def _recognised(
 ) -> Entry:
     found: dict[tuple[object, ...], list[str] | FileRejected] = {}
     complete: list[tuple[bool, int, bool, Entry]] = []
-    marked = readers.encoding_marked(path)
+    marked = encoding.encoding_marked(path)
     partial: list[Partial] = []
     for entry in entries.values():
         mapping = entry.mapping
@@ -108,7 +109,7 @@ def _recognised(
     if len(winners) > 1 and file_format == "csv":
         # Headers in plain ASCII read alike in most encodings; the records below them may not.
         winners = [
-            e for e in winners if readers.decodes(path, e.mapping.dialect, scratch)
+            e for e in winners if encoding.decodes(path, e.mapping.dialect, scratch)
         ] or winners
     if len(winners) > 1:
         labels = " and ".join(entry.label for entry in winners)
@@ -122,7 +123,7 @@ def _headers(
     path: Path, file_format: Format, dialect: Dialect, sheet: str | None
 ) -> list[str] | FileRejected:
     try:
-        return readers.headers_of(path, file_format, dialect, sheet)
+        return reading.headers_of(path, file_format, dialect, sheet)
     except FileRejected as error:
         return error
 

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingestion.casting import normalised_phone
+from ingestion.casting.hashing import normalised_phone
 from ingestion.home import Home
 from ingestion.landing import FileOutcome, Landing
 

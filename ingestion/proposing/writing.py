@@ -1,7 +1,7 @@
 """A proposed mapping as the text of a mapping file, and into the home.
 
 Belongs here: how a proposal is written, with its evidence and questions; saving it.
-Does not belong here: finding out what a file is (`profiling`).
+Does not belong here: finding out what a file is (`proposal`).
 """
 
 import json
@@ -10,17 +10,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ingestion import profiling
 from ingestion.errors import UserError
 from ingestion.files import write_atomically
 from ingestion.home import Home
-from ingestion.mappings import SHIPPED, Mappings, SystemMapping
-from ingestion.profiling import ColumnProposal, Proposal
+from ingestion.mappings.forms import SystemMapping
+from ingestion.mappings.loading import SHIPPED, Mappings
+from ingestion.proposing.findings import ColumnProposal, Proposal
+from ingestion.proposing.proposal import propose
 from ingestion.settings import read_yaml, validated
 from ingestion.worker import READER
 
 
-def proposed(home: Home, file: Path) -> Proposal:
+def propose_for(home: Home, file: Path) -> Proposal:
     """Profile a file, in the bounded process. Raises FileRejected for what cannot be read."""
     entries = Mappings.of(home, home.company()).entries
     shipped = [
@@ -31,7 +32,7 @@ def proposed(home: Home, file: Path) -> Proposal:
         raise UserError(f"{file.name}: is not a plain file")
     with tempfile.TemporaryDirectory(prefix="mellantid-") as scratch:
         return READER.call(
-            profiling.propose,
+            propose,
             file.absolute(),
             file.name,
             entries,
@@ -56,7 +57,7 @@ def file_key(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", undated).strip("_") or "file"
 
 
-def saved(home: Home, proposal: Proposal, system: str, key: str) -> Path:
+def save_mapping(home: Home, proposal: Proposal, system: str, key: str) -> Path:
     """Write the proposal into mappings/<system>.yml, after the files that are there already.
 
     Raises UserError if that file is not one that a kind of file can be added to.

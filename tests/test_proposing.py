@@ -14,7 +14,7 @@ from conftest import build, mart, shared
 from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing import Landing
-from ingestion.proposing import as_text, proposed, saved
+from ingestion.proposing.writing import as_text, propose_for, save_mapping
 
 SWEDISH = """Ref;Kund;Säljare;Fas;Belopp;Källa;Skapad;Planerat avslut;Sannolikhet
 A-1;Åkeri AB;Ann Berg;Möte;1 234 567,50;Mässa;2026-01-05;2026-03-31;20
@@ -31,7 +31,7 @@ def write(home: Home, name: str, content: str | bytes) -> Path:
 
 
 def asked(home: Home, name: str, content: str | bytes) -> str:
-    return " ".join(proposed(home, write(home, name, content)).questions)
+    return " ".join(propose_for(home, write(home, name, content)).questions)
 
 
 def workbook(text: str) -> bytes:
@@ -58,7 +58,7 @@ def test_from_an_unseen_export_to_marts_without_an_edit(
     home: Home, name: str, content: bytes
 ) -> None:
     file = write(home, name, content)
-    saved(home, proposed(home, file), "own", file.stem)
+    save_mapping(home, propose_for(home, file), "own", file.stem)
     file.rename(home.inbox / name)
     marts = build(home, date(2026, 3, 1))
     deals = mart(marts, "dim_deals").set_index("deal_id")
@@ -71,7 +71,7 @@ def test_from_an_unseen_export_to_marts_without_an_edit(
 
 
 def test_the_proposal_is_a_mapping_with_its_evidence(home: Home) -> None:
-    proposal = proposed(home, write(home, "pipeline.csv", SWEDISH.encode("cp1252")))
+    proposal = propose_for(home, write(home, "pipeline.csv", SWEDISH.encode("cp1252")))
     text = as_text(proposal, "own", "pipeline")
     mapping = yaml.safe_load(text)
     assert mapping["files"]["pipeline"]["dialect"] == {
@@ -116,7 +116,7 @@ def test_what_it_cannot_decide_it_asks(home: Home, content: str, question: str) 
 
 def test_an_order_of_day_and_month_that_another_cell_settles_is_not_asked(home: Home) -> None:
     path = write(home, "x.csv", "Ref,Stage,Created\n1,New,03/04/2026\n2,New,25/06/2026\n")
-    proposal = proposed(home, path)
+    proposal = propose_for(home, path)
     assert proposal.dialect["dates"][0] == ["%d/%m/%Y"]
     assert "either part" not in " ".join(proposal.questions)
 
@@ -135,7 +135,7 @@ def test_rows_that_repeat_a_deal_are_its_history(
     home: Home, content: str, kinds: list[str]
 ) -> None:
     file = write(home, "x 2026-02-28.csv", content)
-    saved(home, proposed(home, file), "own", "x")
+    save_mapping(home, propose_for(home, file), "own", "x")
     file.rename(home.inbox / file.name)
     moves = mart(build(home, date(2026, 3, 1)), "fct_stage_transitions")
     assert moves.sort_values("move_number")["kind"].tolist() == kinds
@@ -144,7 +144,7 @@ def test_rows_that_repeat_a_deal_are_its_history(
 def test_columns_that_write_dates_differently_each_say_how(home: Home) -> None:
     path = write(home, "x.csv", "Ref,Stage,Created,Closed\n1,New,25/06/2026,04/13/2026\n"
                                 "2,New,03/04/2026,03/04/2026\n")  # fmt: skip
-    columns = {c.column: c.cell for c in proposed(home, path).columns}
+    columns = {c.column: c.cell for c in propose_for(home, path).columns}
     assert columns["created_at"]["dates"] == ["%d/%m/%Y"]
     assert columns["closed_at"]["dates"] == ["%m/%d/%Y"]
 
@@ -153,37 +153,37 @@ def test_what_is_shown_names_nobody(home: Home) -> None:
     content = ("Ref,Stage,Deal type\n1,New,Ring Ann Berg 070-1234560\n2,New,Old\n",
                "Ann Berg,ann@x.se,50000\nBo Ek,bo@x.se,6\n")  # fmt: skip
     for text in content:
-        shown = as_text(proposed(home, write(home, "x.csv", text)), "own", "x")
+        shown = as_text(propose_for(home, write(home, "x.csv", text)), "own", "x")
         assert "Ann" not in shown
         assert "070" not in shown
 
 
 def test_a_shipped_mappings_name_is_not_taken(home: Home) -> None:
     with pytest.raises(UserError, match="is shipped"):
-        saved(home, proposed(home, write(home, "x.csv", SWEDISH)), "hubspot", "x")
+        save_mapping(home, propose_for(home, write(home, "x.csv", SWEDISH)), "hubspot", "x")
 
 
 def test_stages_found_later_go_to_the_top(home: Home) -> None:
     calls = write(home, "calls.csv", "Call id,Date,Type\n1,2026-01-05 10:00,Samtal\n")
-    saved(home, proposed(home, calls), "own", "calls")
-    path = saved(home, proposed(home, write(home, "deals.csv", SWEDISH)), "own", "deals")
+    save_mapping(home, propose_for(home, calls), "own", "calls")
+    path = save_mapping(home, propose_for(home, write(home, "deals.csv", SWEDISH)), "own", "deals")
     assert len(yaml.safe_load(path.read_text())["stages"]) == 4
 
 
 def test_a_padded_title_above_the_headers_is_seen(home: Home) -> None:
     padded = "Pipelinerapport;;;;;;;;\n;;;;;;;;\n" + SWEDISH
     for name, content in (("x.csv", padded.encode()), ("x.xlsx", workbook(padded))):
-        proposal = proposed(home, write(home, name, content))
+        proposal = propose_for(home, write(home, name, content))
         assert proposal.dialect["skip_lines"][0] == 2
         assert {"deal_id", "amount", "stage_id"} <= {c.column for c in proposal.columns}
 
 
 def test_a_second_kind_of_file_joins_the_first(home: Home) -> None:
     first = write(home, "pipeline.csv", SWEDISH)
-    saved(home, proposed(home, first), "own", "pipeline")
+    save_mapping(home, propose_for(home, first), "own", "pipeline")
     content = "Call id,Date,Type,User,Duration\n1,2026-01-05 10:00,Samtal,Ann Berg,60\n"
     calls = write(home, "calls.csv", content)
-    path = saved(home, proposed(home, calls), "own", "calls")
+    path = save_mapping(home, propose_for(home, calls), "own", "calls")
     assert list(yaml.safe_load(path.read_text())["files"]) == ["pipeline", "calls"]
     calls.rename(home.inbox / "calls.csv")
     (file,) = Landing(home).run().files
@@ -192,7 +192,7 @@ def test_a_second_kind_of_file_joins_the_first(home: Home) -> None:
 
 def test_a_file_that_a_mapping_takes_already_is_told_so(home: Home) -> None:
     path = write(home, "x.csv", "Record ID,Deal Stage,Amount\n1,Closed Won,5\n")
-    assert proposed(home, path).recognised == "hubspot/deals"
+    assert propose_for(home, path).recognised == "hubspot/deals"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_a_file_that_a_mapping_takes_already_is_told_so(home: Home) -> None:
 def test_real_files_are_seen_for_what_they_are(
     home: Home, data: str, table: str, columns: dict[str, str]
 ) -> None:
-    proposal = proposed(home, shared(data))
+    proposal = propose_for(home, shared(data))
     found = {c.column: c.cell.get("from", [None])[0] for c in proposal.columns}
     assert proposal.table == table
     assert columns.items() <= found.items()

@@ -1,30 +1,21 @@
-"""Mappings: which column of which file becomes which column of which input table.
+"""The form of a mapping file: what each word of it means and may say.
 
-Belongs here: the form of a mapping file, shipped and home mappings put together, recognising a
-file. A mapping decides only what one row of one file decides.
-Does not belong here: reading cells, anything that needs a second row, another file or time.
+Belongs here: strict models of files, tables, cells, dialects.
+Does not belong here: finding and laying over mapping files (`loading`), reading cells.
 """
 
-import fnmatch
-import hashlib
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ingestion.company import Company, checked_zone
-from ingestion.errors import UserError
-from ingestion.home import Home
-from ingestion.settings import Strict, read_yaml, validated
+from ingestion.company import checked_zone
+from ingestion.mappings.headers import compiled, is_pattern
+from ingestion.settings import Strict
 from ingestion.tables import TABLES
 
-SHIPPED = Path(__file__).parent / "sources"
 Format = Literal["csv", "xlsx", "jsonl", "parquet"]
 
 
@@ -146,7 +137,7 @@ class Cell(Strict):
     @classmethod
     def _is_a_pattern(cls, pattern: str | None) -> str | None:
         if pattern is not None:
-            _compiled(pattern)
+            compiled(pattern)
         return pattern
 
 
@@ -166,7 +157,7 @@ class TableMapping(Strict):
     @classmethod
     def _is_a_pattern(cls, pattern: str | None) -> str | None:
         if pattern is not None:
-            _compiled(pattern)
+            compiled(pattern)
         return pattern
 
 
@@ -180,7 +171,7 @@ class KnownAt(Strict):
     @field_validator("file_name")
     @classmethod
     def _has_a_group(cls, pattern: str | None) -> str | None:
-        if pattern is not None and _compiled(pattern).groups < 1:
+        if pattern is not None and compiled(pattern).groups < 1:
             raise ValueError("needs (brackets) around the date")
         return pattern
 
@@ -208,8 +199,8 @@ class FileMapping(Strict):
     def _alternatives(cls, headers: Any) -> Any:
         listed = tuple((h,) if isinstance(h, str) else tuple(h) for h in headers or ())
         for wanted in (w for alternatives in listed for w in alternatives):
-            if _is_pattern(str(wanted)):
-                _compiled(str(wanted)[1:-1])
+            if is_pattern(str(wanted)):
+                compiled(str(wanted)[1:-1])
         return listed
 
     @model_validator(mode="after")
@@ -255,138 +246,5 @@ class SystemMapping(Strict):
         return stages
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One file mapping in force, with all that decides how it lands a file."""
-
-    system: str
-    name: str
-    mapping: FileMapping
-    company: Company
-
-    @property
-    def label(self) -> str:
-        return f"{self.system}/{self.name}"
-
-    @cached_property
-    def hash(self) -> str:
-        """Changes when anything changes that could change what this entry lands."""
-        content = [
-            self.system,
-            self.mapping.model_dump(mode="json", exclude={"doc", "names"}),
-            self.company.zone,
-            self.company.currency,
-            self.company.country,
-            {name: TABLES[name].version for name in self.mapping.tables},
-        ]
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-    def matches_name(self, name: str) -> bool:
-        return any(fnmatch.fnmatch(name.lower(), pattern.lower()) for pattern in self.mapping.names)
-
-    def missing_headers(self, headers: list[str]) -> list[str]:
-        """The headers this mapping needs and the file lacks, by their first alternative."""
-        return [
-            alternatives[0]
-            for alternatives in self.mapping.headers
-            if not any(_has(headers, wanted) for wanted in alternatives)
-        ]
-
-
-@dataclass(frozen=True)
-class Mappings:
-    """Every file mapping in force in a home, and the stages the mappings declare."""
-
-    entries: dict[str, Entry]
-    stages: dict[str, tuple[Mapping[str, Any], ...]]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Changes when any file may be recognised as another kind than before."""
-        kept = {"formats", "names", "headers", "dialect"}
-        content = {
-            label: entry.mapping.model_dump(mode="json", include=kept)
-            for label, entry in self.entries.items()
-        }
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-    @classmethod
-    def of(cls, home: Home, company: Company) -> "Mappings":
-        """Shipped mappings with the home's own laid over them, key by key.
-
-        A home mapping with a shipped one's file name changes that one; any other adds a system.
-        Raises UserError naming the mapping file and the fault.
-        """
-        entries: dict[str, Entry] = {}
-        stages: dict[str, tuple[Mapping[str, Any], ...]] = {}
-        origins: dict[str, str] = {}
-        shipped = {path.stem: path for path in _mapping_files(SHIPPED)}
-        own = {path.stem: path for path in _mapping_files(home.mappings)}
-        for name in sorted({*shipped, *own}):
-            content: dict[str, Any] = {}
-            for path in filter(None, (shipped.get(name), own.get(name))):
-                content = laid_over(content, read_yaml(path))
-            mapping = validated(f"mappings/{name}.yml", content, SystemMapping)
-            if mapping.system in origins:
-                raise UserError(
-                    f"mappings/{name}.yml: system {mapping.system} is that of "
-                    f"{origins[mapping.system]}.yml; use that file name or another system"
-                )
-            origins[mapping.system] = name
-            stages[mapping.system] = mapping.stages
-            for key, file in mapping.files.items():
-                entry = Entry(mapping.system, key, file, company)
-                entries[entry.label] = entry
-        return cls(entries, stages)
-
-
-def _mapping_files(folder: Path) -> list[Path]:
-    paths = (p for p in folder.glob("*") if p.suffix in (".yml", ".yaml") and p.is_file())
-    return sorted(paths)
-
-
 def _listed(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
-
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"is not a regular expression: {error}") from error
-
-
-def _is_pattern(wanted: str) -> bool:
-    return len(wanted) > 2 and wanted[0] == wanted[-1] == "/"
-
-
-def _has(headers: list[str], wanted: str) -> bool:
-    if _is_pattern(wanted):
-        return any(re.fullmatch(wanted[1:-1], header, re.IGNORECASE) for header in headers)
-    return place_of(wanted, headers) is not None
-
-
-def place_of(wanted: str, headers: list[str]) -> int | None:
-    """Where a file has this header: written just so, else in other case (`Est. revenue`)."""
-    if wanted in headers:
-        return headers.index(wanted)
-    folded = wanted.casefold()
-    return next((i for i, header in enumerate(headers) if header.casefold() == folded), None)
-
-
-ORIGINS = {"from", "first_filled", "join", "constant", "captured", "unpivoted", "choose"}
-
-
-def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` over `below`: mappings merge key by key, anything else is replaced.
-
-    A cell written as its header alone keeps it where `above` adds, say, its values.
-    """
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        if isinstance(old, str) and isinstance(value, dict) and not ORIGINS & set(value):
-            old = {"from": old}
-        both = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = laid_over(old, value) if both else value  # type: ignore[arg-type]
-    return merged

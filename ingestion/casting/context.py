@@ -1,0 +1,85 @@
+"""What a cast knows and gives.
+
+Belongs here: the context of a file, one column as SQL, what the typed pass made of a table; the
+words and forms that several casts share.
+Does not belong here: building statements (`plan`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import duckdb
+
+from ingestion.mappings.forms import Dialect
+from ingestion.mappings.loading import Entry
+from ingestion.readers.source import Sheet
+
+# Spaces that people and spreadsheets put around words and inside numbers.
+SPACES = "\\s\u00a0\u202f"
+SPACE_CODES = (9, 10, 11, 12, 13, 32, 0xA0, 0x202F)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a cast needs to know beyond its own column."""
+
+    entry: Entry
+    sheet: Sheet
+    known_at: datetime
+    key: bytes
+    connection: duckdb.DuckDBPyConnection
+
+    @property
+    def dialect(self) -> Dialect:
+        return self.entry.mapping.dialect
+
+    @property
+    def zone(self) -> str:
+        zone = self.dialect.zone
+        return self.entry.company.zone if zone == "company" else zone
+
+
+@dataclass(frozen=True)
+class TypedTable:
+    """What the typed pass made of one input table.
+
+    The rows lie in the DuckDB table `typed_<name>`: record_number, the declared columns, known_at
+    and `reasons`. `absent` are mapped columns the file lacks; `mapped` counts, per column, the
+    cells whose text a value map changed; `ambiguous_times` local times that occur twice.
+    """
+
+    name: str
+    absent: list[str]
+    mapped: dict[str, int]
+    ambiguous_times: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of a table mapping: all of the file, or those of one unpivoted header."""
+
+    header: str | None = None
+    column: str | None = None
+    captured: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cast:
+    """One column as SQL over its text `t_<column>`.
+
+    `parsed` are steps on the way, by alias; `value` may use them; `broken` are (rule, condition)
+    over all of them and the value `v_<column>`; `is_ambiguous` is a condition of the same kind.
+    """
+
+    value: str
+    broken: list[tuple[str, str]] = field(default_factory=list)
+    parsed: dict[str, str] = field(default_factory=dict)
+    is_ambiguous: str = "false"
+
+
+def projected(query: str, columns: dict[str, str]) -> str:
+    """The query with these columns beside its own: alias to SQL."""
+    if not columns:
+        return query
+    return f"select *, {', '.join(f'{sql} as {k}' for k, sql in columns.items())} from ({query})"

@@ -1,0 +1,171 @@
+"""The typing statement of one input table: rows of text into typed rows, or rejects with a reason.
+
+Belongs here: one vectorised SQL statement per input table, built from the declaration and the
+mapping; rules that need more than one cell of a row.
+Does not belong here: a cell's text (`cells`), a column's type (`kinds`), opening files.
+
+A reason is `header: rule`, the header as the file has it, so that it can be found there. It never
+holds the value: a reject list is read by many.
+"""
+
+import re
+
+from ingestion.casting.cells import cell_texts, header_of
+from ingestion.casting.context import Cast, Context, Part, TypedTable, projected
+from ingestion.casting.hashing import HASHED_KINDS, hash_distinct
+from ingestion.casting.kinds import cast_column
+from ingestion.casting.times import known_at_cast
+from ingestion.errors import FileRejected
+from ingestion.mappings.forms import TableMapping
+from ingestion.mappings.headers import place_of
+from ingestion.sql import literal
+from ingestion.tables import TABLES, Table
+
+# What a line opens with that sums up the lines above it.
+TOTALS = ("summa", "totalt", "totalsumma", "delsumma", "total", "totals", "grand total", "sum",
+          "subtotal", "summe", "gesamt")  # fmt: skip
+
+
+def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable:
+    """Type every row of `source` for one input table, in one statement.
+
+    Raises FileRejected if a required column has no header in the file.
+    """
+    table = TABLES[name]
+    absent = _absent(context, table, mapping)
+    for column, cell in mapping.columns.items():
+        if table.by_name[column].kind in HASHED_KINDS or cell.hashed:
+            hash_distinct(context, table.by_name[column], cell)
+    parts = _parts(context, mapping)
+    typed = [_typed(context, table, mapping, part) for part in parts]
+    if mapping.each_of == "[]":
+        typed += [_broken_list(table, mapping, part) for part in parts]
+    context.connection.execute(
+        f"create or replace table typed.{name} as "
+        + ("\nunion all by name\n".join(typed) or _nothing(table, mapping))
+    )
+    changed = [column for column, cell in mapping.columns.items() if cell.values]
+    counts = ", ".join(f"count(*) filter (is_changed_{column})" for column in changed) or "0"
+    row = context.connection.execute(
+        f"select count(*) filter (is_ambiguous), {counts} from typed.{name}"
+    ).fetchall()[0]
+    mapped = {column: n for column, n in zip(changed, row[1:], strict=False) if n}
+    return TypedTable(name, absent, mapped, row[0])
+
+
+def _absent(context: Context, table: Table, mapping: TableMapping) -> list[str]:
+    headers = context.sheet.headers
+    absent = []
+    for column, cell in mapping.columns.items():
+        wanted = cell.all_headers
+        if wanted and all(place_of(header, headers) is None for header in wanted):
+            if table.by_name[column].required and cell.default is None:
+                raise FileRejected(
+                    "required_column_missing", f"has no column {wanted[0]!r}; export it too"
+                )
+            absent.append(wanted[0])
+    return absent
+
+
+def _parts(context: Context, mapping: TableMapping) -> list[Part]:
+    """Per header that the unpivot pattern matches, its column and the captured groups."""
+    if not mapping.unpivot:
+        return [Part()]
+    pattern = re.compile(mapping.unpivot, re.IGNORECASE)
+    return [
+        Part(header, f"c{i}", {k: v or "" for k, v in match.groupdict().items()})
+        for i, header in enumerate(context.sheet.headers)
+        if (match := pattern.fullmatch(header))
+    ]
+
+
+def _broken_list(table: Table, mapping: TableMapping, part: Part) -> str:
+    """The records whose cell should be a list in JSON and is none, each with its reason."""
+    empty = _nothing(table, mapping).removesuffix(" where false")
+    reason = literal(f"{part.header}: not_json")
+    return (
+        f"select * replace (broken.record_number as record_number, [{reason}] as reasons) "
+        f"from ({empty}) cross join (select record_number from source where {part.column} is not "
+        f"null and not json_valid({part.column})) as broken(record_number)"
+    )
+
+
+def _nothing(table: Table, mapping: TableMapping) -> str:
+    """An empty table with the right columns, for a file that has nothing to unpivot."""
+    columns = [f"cast(null as {c.sql_type}) as {c.name}" for c in table.columns]
+    columns += [f"false as is_changed_{c}" for c, cell in mapping.columns.items() if cell.values]
+    return (
+        f"select cast(null as bigint) as record_number, {', '.join(columns)}, false as "
+        "is_ambiguous, cast(null as timestamp) as known_at, cast([] as varchar[]) as reasons "
+        "where false"
+    )
+
+
+def _typed(context: Context, table: Table, mapping: TableMapping, part: Part) -> str:
+    """The typing statement: one projection a step, so that no step is computed twice."""
+    cells = {c.name: mapping.columns[c.name] for c in table.columns if c.name in mapping.columns}
+    casts = {name: cast_column(context, table.by_name[name], cell) for name, cell in cells.items()}
+    known_at_cell = context.entry.mapping.known_at.column
+    known_at = Cast(f"timestamp '{context.known_at:%Y-%m-%d %H:%M:%S}'")
+    if known_at_cell is not None:
+        cells["known_at"], known_at = known_at_cell, known_at_cast(context, known_at_cell)
+    texts = cell_texts(context, cells, mapping, part)
+    steps = [
+        {k: sql for cast in (*casts.values(), known_at) for k, sql in cast.parsed.items()},
+        {f"v_{name}": cast.value for name, cast in casts.items()} | {"v_known_at": known_at.value},
+    ]
+    query = texts
+    for step in steps:
+        query = projected(query, step)
+    labels = {name: header_of(context, cell, part) or name for name, cell in cells.items()}
+    rules = [
+        _reason(labels.get(name, name), rule, sql)
+        for name, cast in (*casts.items(), ("known_at", known_at))
+        for rule, sql in cast.broken
+    ]
+    rules += _rules_across(context, table, mapping, labels)
+    values = [
+        (f"v_{c.name}" if c.name in casts else f"cast(null as {c.sql_type})") + f" as {c.name}"
+        for c in table.columns
+    ]
+    values += [
+        f"coalesce(r_{name} is distinct from t_{name}, false) as is_changed_{name}"
+        for name, cell in cells.items()
+        if cell.values and name != "known_at"
+    ]
+    twice = [c.is_ambiguous for c in casts.values() if c.is_ambiguous != "false"]
+    return f"""
+        select record_number, {", ".join(values)}, {" or ".join(twice) or "false"} as is_ambiguous,
+            v_known_at as known_at,
+            list_filter([{", ".join(rules)}], lambda reason: reason is not null) as reasons
+        from ({query})
+    """
+
+
+def _reason(label: str, rule: str, sql: str) -> str:
+    return f"case when {sql} then {literal(f'{label}: {rule}')} end"
+
+
+def _rules_across(
+    context: Context, table: Table, mapping: TableMapping, labels: dict[str, str]
+) -> list[str]:
+    """Rules that need more than one cell of the row."""
+    rules = [_reason("row", "totals_row", _is_totals_row(context))]
+    if {"amount", "currency"} <= set(mapping.columns) & set(table.by_name):
+        lacks = "v_amount is not null and t_currency is null"
+        rules.append(_reason(labels["currency"], "missing_beside_an_amount", lacks))
+    return rules
+
+
+def _is_totals_row(context: Context) -> str:
+    """A line that sums those above: it opens with such a word, and ends the file or is sparse."""
+    columns = [f"c{i}" for i in range(len(context.sheet.headers))]
+    row = context.connection.execute("select max(record_number) from source").fetchone()
+    last = (row[0] if row else None) or 0
+    first = f"lower(trim(coalesce({', '.join(columns)})))"
+    filled = " + ".join(f"cast({column} is not null as integer)" for column in columns)
+    is_sparse = f"(record_number > {last - 3} or 2 * ({filled}) <= {len(columns)})"
+    return (
+        f"case when {is_sparse} then "
+        rf"regexp_full_match({first}, '({'|'.join(TOTALS)})\s*(\(.*\))?\s*:?') end"
+    )

@@ -1,0 +1,146 @@
+"""Dates and times as text, into UTC or into days on the company's wall.
+
+Belongs here: forms of dates, zones, changes of the clock, when a row was known.
+Does not belong here: other types (`kinds`).
+"""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from ingestion.casting.context import Cast, Context
+from ingestion.casting.numbers import plain_number
+from ingestion.mappings.forms import Cell
+from ingestion.sql import literal
+from ingestion.tables import Kind
+
+# ISO 8601 as exports write it; synced tables write the hour with one digit.
+ISO_DAY = r"\d{4}-\d{2}-\d{2}"
+ISO_TIME = r"[ T]\d{1,2}:\d{2}(:\d{2}([.]\d{1,9})?)?"
+ISO_OFFSET = r" ?(Z|UTC|[+-]\d{2}(:?\d{2})?)"
+TO_END = "interval '23 hours 59 minutes 59 seconds'"
+
+# 03/04/2026 and no declaration which of the two is the day: a fault of the mapping, not of a row.
+ORDER_NOT_DECLARED = "order_of_day_and_month_not_declared"
+
+
+def _instant(context: Context, cell: Cell, text: str) -> tuple[str, str]:
+    """SQL for (local time if written without offset, UTC instant if written with one)."""
+    local, utc = [], []
+    for form in cell.dates or context.dialect.dates:
+        if form == "excel_serial":
+            # Days since 1899-12-30; 20000–80000 are the years 1954–2119.
+            serial = f"try_cast({plain_number(context, text)} as double)"
+            seconds = f"to_seconds(cast(round({serial} * 86400) as bigint))"
+            local.append(
+                f"case when {serial} between 20000 and 80000 "
+                f"then timestamp '1899-12-30' + {seconds} end"
+            )
+        elif form == "iso":
+            # By form first: a cast alone would drop an offset and read the rest.
+            local.append(
+                f"case when regexp_matches({text}, '^{ISO_DAY}({ISO_TIME})?$') "
+                f"then try_cast({text} as timestamp) end"
+            )
+            offset = (
+                f"regexp_replace(regexp_replace({text}, ' ?(Z|UTC)$', '+00'), ' ([+-])', '\\1')"
+            )
+            utc.append(
+                f"case when regexp_matches({text}, '^{ISO_DAY}{ISO_TIME}{ISO_OFFSET}$') "
+                f"then timezone('UTC', try_cast({offset} as timestamptz)) end"
+            )
+        elif form.endswith("%z"):
+            utc.append(f"timezone('UTC', try_strptime({text}, [{literal(form)}]))")
+        elif form.startswith("%Y%m%d"):  # without signs between, 2026111 would be read somehow
+            whole = f"regexp_matches({text}, '^\\d{{8}}(\\D|$)')"
+            local.append(f"case when {whole} then try_strptime({text}, [{literal(form)}]) end")
+        else:
+            local.append(f"try_strptime({text}, [{literal(form)}])")
+    nothing = "cast(null as timestamp)"
+    return f"coalesce({', '.join([*local, nothing])})", f"coalesce({', '.join([*utc, nothing])})"
+
+
+def _from_local(zone: str, local: str) -> str:
+    """SQL for the UTC instant of a local time; one that occurs twice is read as the later."""
+    return local if zone == "UTC" else f"timezone('UTC', timezone({literal(zone)}, {local}))"
+
+
+def time_cast(context: Context, cell: Cell, name: str, kind: Kind) -> Cast:
+    text, local, utc = f"t_{name}", f"l_{name}", f"u_{name}"
+    parsed = dict(zip((local, utc), _instant(context, cell, text), strict=True))
+    unread = f"{local} is null and {utc} is null"
+    is_declared = any("%" in form for form in cell.dates or context.dialect.dates)
+    numbered = rf"regexp_matches({text}, '^\d{{1,2}}[/.-]\d{{1,2}}[/.-]\d{{4}}')"
+    numbered = "false" if is_declared else numbered
+    broken = [
+        ("not_a_date", f"{unread} and not {numbered}"),
+        (ORDER_NOT_DECLARED, f"{unread} and {numbered}"),
+        ("date_out_of_range", f"not year(v_{name}) between 1990 and 2100"),
+    ]
+    is_ambiguous = "false"
+    if kind is Kind.DATE:
+        # A date is the day on the company's wall, whatever offset it was written with.
+        company_zone = literal(context.entry.company.zone)
+        in_zone = f"timezone({company_zone}, timezone('UTC', {utc}))"
+        value = f"cast(coalesce({local}, {in_zone}) as date)"
+    else:
+        value = f"coalesce({utc}, {_from_local(context.zone, local)})"
+        skipped, repeated = clock_changes(context.zone)
+        is_ambiguous = _in_half_hours(local, repeated)
+        # A bare date is meant as that day, even where summer time skips its midnight (Brazil).
+        gap = f"{_in_half_hours(local, skipped)} and {text} like '%:%'"
+        broken.append(("local_time_skipped_by_summer_time", gap))
+    return Cast(value, broken, parsed, is_ambiguous)
+
+
+@lru_cache
+def clock_changes(zone: str) -> tuple[list[datetime], list[datetime]]:
+    """The local half hours that changes of the clock skip, and those they repeat, 1990–2100."""
+    tz, step, one_day = ZoneInfo(zone), timedelta(minutes=30), timedelta(days=1)
+    skipped: list[datetime] = []
+    repeated: list[datetime] = []
+
+    def is_changed(start: datetime, days: int) -> bool:
+        end = start + days * one_day
+        return start.astimezone(tz).utcoffset() != end.astimezone(tz).utcoffset()
+
+    first, n_weeks = datetime(1990, 1, 1, tzinfo=UTC), 5_792
+    weeks = (first + 7 * n * one_day for n in range(n_weeks))
+    days = (week + n * one_day for week in weeks if is_changed(week, 7) for n in range(7))
+    for day in (day for day in days if is_changed(day, 1)):
+        times = [(day + n * step).astimezone(tz).replace(tzinfo=None) for n in range(49)]
+        for before, after in itertools.pairwise(times):
+            expected = before + step
+            found, start = (skipped, expected) if after > expected else (repeated, after)
+            found += [start + i * step for i in range(abs(after - expected) // step)]
+    return skipped, repeated
+
+
+def _in_half_hours(local: str, starts: list[datetime]) -> str:
+    if not starts:
+        return "false"
+    listed = ", ".join(f"timestamp '{start}'" for start in starts)
+    hours = ", ".join(sorted({str(start.hour) for start in starts}))
+    # Looked up for those hours alone: there are two hundred to compare with.
+    return (
+        f"case when hour({local}) in ({hours}) then "
+        f"time_bucket(interval '30 minutes', {local}) in ({listed}) else false end"
+    )
+
+
+def known_at_cast(context: Context, cell: Cell) -> Cast:
+    """When a row was known: its own snapshot date, else the file's."""
+    text = "t_known_at"
+    local, utc = _instant(context, cell, text)
+    # A workbook writes a date as its midnight.
+    has_time = f"{text} like '%:%' and l_known_at <> date_trunc('day', l_known_at)"
+    whole_day = f"case when {has_time} then l_known_at else l_known_at + {TO_END} end"
+    return Cast(
+        f"coalesce(u_known_at, {_from_local(context.zone, f'({whole_day})')})",
+        [
+            ("not_a_date", "v_known_at is null"),
+            ("date_out_of_range", "not year(v_known_at) between 1990 and 2100"),
+        ],
+        {"l_known_at": local, "u_known_at": utc},
+    )

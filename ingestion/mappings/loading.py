@@ -1,0 +1,132 @@
+"""Every mapping in force in a home: shipped ones with the home's own laid over them.
+
+Belongs here: finding, merging and identifying them.
+Does not belong here: what a mapping may say (`forms`), which one a file is for (`recognition`).
+"""
+
+import fnmatch
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ingestion.company import Company
+from ingestion.errors import UserError
+from ingestion.home import Home
+from ingestion.mappings.forms import FileMapping, SystemMapping
+from ingestion.mappings.headers import has_header
+from ingestion.settings import read_yaml, validated
+from ingestion.tables import TABLES
+
+SHIPPED = Path(__file__).parents[1] / "sources"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file mapping in force, with all that decides how it lands a file."""
+
+    system: str
+    name: str
+    mapping: FileMapping
+    company: Company
+
+    @property
+    def label(self) -> str:
+        return f"{self.system}/{self.name}"
+
+    @cached_property
+    def hash(self) -> str:
+        """Changes when anything changes that could change what this entry lands."""
+        content = [
+            self.system,
+            self.mapping.model_dump(mode="json", exclude={"doc", "names"}),
+            self.company.zone,
+            self.company.currency,
+            self.company.country,
+            {name: TABLES[name].version for name in self.mapping.tables},
+        ]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def matches_name(self, name: str) -> bool:
+        return any(fnmatch.fnmatch(name.lower(), pattern.lower()) for pattern in self.mapping.names)
+
+    def missing_headers(self, headers: list[str]) -> list[str]:
+        """The headers this mapping needs and the file lacks, by their first alternative."""
+        return [
+            alternatives[0]
+            for alternatives in self.mapping.headers
+            if not any(has_header(headers, wanted) for wanted in alternatives)
+        ]
+
+
+@dataclass(frozen=True)
+class Mappings:
+    """Every file mapping in force in a home, and the stages the mappings declare."""
+
+    entries: dict[str, Entry]
+    stages: dict[str, tuple[Mapping[str, Any], ...]]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Changes when any file may be recognised as another kind than before."""
+        kept = {"formats", "names", "headers", "dialect"}
+        content = {
+            label: entry.mapping.model_dump(mode="json", include=kept)
+            for label, entry in self.entries.items()
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @classmethod
+    def of(cls, home: Home, company: Company) -> "Mappings":
+        """Shipped mappings with the home's own laid over them, key by key.
+
+        A home mapping with a shipped one's file name changes that one; any other adds a system.
+        Raises UserError naming the mapping file and the fault.
+        """
+        entries: dict[str, Entry] = {}
+        stages: dict[str, tuple[Mapping[str, Any], ...]] = {}
+        origins: dict[str, str] = {}
+        shipped = {path.stem: path for path in _mapping_files(SHIPPED)}
+        own = {path.stem: path for path in _mapping_files(home.mappings)}
+        for name in sorted({*shipped, *own}):
+            content: dict[str, Any] = {}
+            for path in filter(None, (shipped.get(name), own.get(name))):
+                content = laid_over(content, read_yaml(path))
+            mapping = validated(f"mappings/{name}.yml", content, SystemMapping)
+            if mapping.system in origins:
+                raise UserError(
+                    f"mappings/{name}.yml: system {mapping.system} is that of "
+                    f"{origins[mapping.system]}.yml; use that file name or another system"
+                )
+            origins[mapping.system] = name
+            stages[mapping.system] = mapping.stages
+            for key, file in mapping.files.items():
+                entry = Entry(mapping.system, key, file, company)
+                entries[entry.label] = entry
+        return cls(entries, stages)
+
+
+def _mapping_files(folder: Path) -> list[Path]:
+    paths = (p for p in folder.glob("*") if p.suffix in (".yml", ".yaml") and p.is_file())
+    return sorted(paths)
+
+
+ORIGINS = {"from", "first_filled", "join", "constant", "captured", "unpivoted", "choose"}
+
+
+def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """`above` over `below`: mappings merge key by key, anything else is replaced.
+
+    A cell written as its header alone keeps it where `above` adds, say, its values.
+    """
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        if isinstance(old, str) and isinstance(value, dict) and not ORIGINS & set(value):
+            old = {"from": old}
+        both = isinstance(old, dict) and isinstance(value, dict)
+        merged[key] = laid_over(old, value) if both else value  # type: ignore[arg-type]
+    return merged
