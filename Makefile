@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help run test campaign calibrate bench parity dev lint sources lock clean
+.PHONY: help run test campaign calibrate bench parity compare dev lint sources lock clean
 
 help:
 	@echo "make run    build the demo company's figures and print the first page"
@@ -13,17 +13,19 @@ help:
 	@echo "make calibrate  hold the estimates against known truth; writes docs/calibration.md"
 	@echo "make bench     how fast exports land, beside pandas"
 	@echo "make parity    the models on Spark, row by row as on DuckDB (needs Java 17)"
+	@echo "make compare OLD=… NEW=…  two published sets, row by row"
 	@echo "make dev    open Dagster's UI on the demo home (127.0.0.1:3000)"
 	@echo "make lint   style, types, SQL"
 	@echo "make lock   resolve the dependencies anew (needs uv)"
 
 # Set-up: once, and again when the requirements change.
 .venv/ready: requirements.txt pyproject.toml
-	$(PYTHON) -c "import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else 'Python 3.11 to 3.13 is needed; set PYTHON=python3.12, say')"
-	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --disable-pip-version-check --require-hashes --no-deps -r requirements.txt
-	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
-	touch $@
+	@$(PYTHON) -c "import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else 'Python 3.11 to 3.13 is needed; set PYTHON=python3.12, say')"
+	@echo "Setting up .venv from requirements.txt: once, a minute or two."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --disable-pip-version-check -qq --require-hashes --no-deps -r requirements.txt
+	@$(BIN)/pip install --disable-pip-version-check -qq --no-deps --no-build-isolation -e .
+	@touch $@
 
 demo/inbox: | .venv/ready
 	$(BIN)/mellantid simulate --deals 3000 --seed 7 --out demo
@@ -38,17 +40,18 @@ campaign: .venv/ready
 	CAMPAIGN=1 $(BIN)/pytest -n 2 -m campaign
 
 calibrate: .venv/ready
-	$(BIN)/python tests/calibrate.py
+	$(BIN)/python -m measure.calibrate
 
 bench: .venv/ready
-	$(BIN)/python tests/bench.py
+	$(BIN)/python -m measure.bench
 
 # Spark in an environment of its own.
 .venv-spark/ready: requirements-spark.txt
-	$(PYTHON) -m venv .venv-spark
-	.venv-spark/bin/pip install --disable-pip-version-check --quiet --require-hashes --no-deps \
+	@echo "Setting up .venv-spark from requirements-spark.txt: once, a minute or two."
+	@$(PYTHON) -m venv .venv-spark
+	@.venv-spark/bin/pip install --disable-pip-version-check -qq --require-hashes --no-deps \
 		-r requirements-spark.txt
-	touch $@
+	@touch $@
 
 parity: .venv/ready .venv-spark/ready
 	$(BIN)/pytest -m parity
@@ -56,13 +59,18 @@ parity: .venv/ready .venv-spark/ready
 dev: .venv/ready demo/inbox
 	mkdir -p demo/dagster
 	cp -n dagster_project/dagster.yaml demo/dagster/ || true
-	MELLANTID_HOME=$(CURDIR)/demo DAGSTER_HOME=$(CURDIR)/demo/dagster $(BIN)/dagster dev -h 127.0.0.1
+	MELLANTID_HOME=$(CURDIR)/demo DAGSTER_HOME=$(CURDIR)/demo/dagster \
+		$(BIN)/dg dev --host 127.0.0.1 --workspace workspace.yaml
 
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/sqlfluff lint dbt --disable-progress-bar
 	$(BIN)/mypy
+
+# Two published sets, row by row: what a change of the house must not change.
+compare: .venv/ready
+	$(BIN)/python -m measure.compare_sets $(OLD) $(NEW)
 
 # dbt's list of input tables, from the one declaration in ingestion/tables.py.
 sources: .venv/ready

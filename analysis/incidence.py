@@ -1,7 +1,7 @@
 """Cumulative incidence with competing events, many groups at once, on a grid of whole days.
 
-Belongs here: the Aalen–Johansen estimator, its variance clustered by account, its intervals.
-Does not belong here: what a group or an event is (conversion), tables.
+Belongs here: the Aalen–Johansen estimator and its variance clustered by account.
+Does not belong here: what a group or an event is (entries), tables.
 
 Aalen & Johansen (1978), Scand. J. Statist. 5, 141–150: F(t) = Σ S(u−) d₁(u)/Y(u), over days u ≤ t,
 where Y is the number at risk, d₁ those with the event, S the product of 1 − d/Y over all events.
@@ -14,14 +14,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
+from scipy.special import stdtrit
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.integer[Any]]
-
-LEVEL = 0.95
-# Below this a share of deals is none: what is left of 1 after subtractions that should give 0.
-NOTHING = 1e-12
+from analysis.intervals import LEVEL, NOTHING, Floats, Integers, quotient, wilson
 
 # A share of deals still open on the last day that anybody was followed that does not forbid to tell
 # what became of the others; it widens the interval. Without it a stage from which nearly all deals
@@ -51,20 +46,6 @@ class Incidence:
         return wilson(rate, n)[0], wilson(np.minimum(rate + self.unknown[:, days], 1), n)[1]
 
 
-def wilson(rate: Any, n: Any, level: float = LEVEL) -> tuple[Floats, Floats]:
-    """Bounds of a proportion seen in `n` (Wilson 1927, JASA 22, 209–212); nan where n is not > 0.
-
-    `n` need not be whole. Pointwise: not a band, which would hold on all days at once.
-    """
-    rate, n = np.asarray(rate, dtype=float), np.asarray(n, dtype=float)
-    z = ndtri((1 + level) / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = np.where(n > 0, z * z / n, np.nan)
-        centre = (rate + share / 2) / (1 + share)
-        half = np.sqrt(share * (rate * (1 - rate) + share / 4)) / (1 + share)
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
-
-
 @dataclass(frozen=True)
 class Subjects:
     """Who is followed, one element each, all arrays of the same length.
@@ -86,7 +67,7 @@ class Subjects:
         return Subjects(self.group[rows], self.n_groups, *(array[rows] for array in arrays))
 
     def until(self, last_day: int) -> "Subjects":
-        """The same, cut after `last_day`."""
+        """The same, dimension after `last_day`."""
         event = np.where(self.leaving > last_day, 0, self.event)
         leaving = np.minimum(self.leaving, last_day)
         return Subjects(self.group, self.n_groups, self.cluster, self.entry, leaving, event)
@@ -104,15 +85,15 @@ def cumulative_incidence(
     subjects = subjects.take(_order(subjects, last_day))
     grid = _Grid(subjects.until(last_day), last_day + 1)
     clusters = _Clusters(grid.subjects, last_day + 1)
-    found = []
+    incidences = []
     for which in wanted:
         mark = (grid.subjects.event == which).astype(float)
         rate, variance = _estimate(grid, clusters, mark)
         n_events = np.cumsum(grid.count(grid.at_leaving, mark), axis=1).astype(np.int64)
         n = _effective_n(grid, clusters.n, rate, rate * (1 - rate), variance)
         unknown = np.where(np.isnan(rate), np.nan, grid.unseen)
-        found.append(Incidence(rate, unknown, variance, n_events, n))
-    return found
+        incidences.append(Incidence(rate, unknown, variance, n_events, n))
+    return incidences
 
 
 def event_masses(subjects: Subjects, last_day: int, which: int) -> Floats:
@@ -123,7 +104,7 @@ def event_masses(subjects: Subjects, last_day: int, which: int) -> Floats:
     """
     order = _order(subjects, last_day)
     grid = _Grid(subjects.take(order).until(last_day), last_day + 1)
-    of_event = _divided(grid.before, grid.at_risk).ravel()[grid.at_leaving]
+    of_event = quotient(grid.before, grid.at_risk).ravel()[grid.at_leaving]
     mass: Floats = np.zeros(len(subjects.group))
     mass[order] = np.where(grid.subjects.event == which, of_event, 0.0)
     return mass
@@ -142,15 +123,15 @@ def share_precision(
     grid = _Grid(subjects, last_day + 1)
     event = (subjects.event == which).astype(float)
     rate = _Sum(grid, event).total[:, last_day]
-    of = _Sum(grid, event * (is_such[order] - share))
-    influence = of.influence_at(last_day)
+    total = _Sum(grid, event * (is_such[order] - share))
+    influence = total.influence_at(last_day)
     starts = _starts(subjects.group, subjects.cluster)
     owner = subjects.group[starts]
     squared = np.add.reduceat(influence, starts) ** 2 if len(starts) else influence
     n_clusters = np.bincount(owner, minlength=subjects.n_groups)
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.bincount(owner, squared, subjects.n_groups) / rate**2
-    variance *= _divided(n_clusters, n_clusters - 1) * _divided(grid.n - 1, grid.n)[:, 0]
+    variance *= quotient(n_clusters, n_clusters - 1) * quotient(grid.n - 1, grid.n)[:, 0]
     n = _effective_n(
         grid,
         n_clusters[:, None],
@@ -193,7 +174,7 @@ class _Grid:
         self.at_risk = np.cumsum(n_entered, axis=1) - np.cumsum(n_left, axis=1) + n_left
         self.n = n_entered.sum(axis=1)[:, None]
         self.d = self.count(self.at_leaving[subjects.event > 0])
-        survival = np.cumprod(1 - _divided(self.d, self.at_risk), axis=1)
+        survival = np.cumprod(1 - quotient(self.d, self.at_risk), axis=1)
         self.before = np.concatenate([np.ones((self.shape[0], 1)), survival[:, :-1]], axis=1)
         self.unseen = np.where((self.at_risk == 0) & (self.before > NOTHING), self.before, 0.0)
 
@@ -259,15 +240,15 @@ class _Sum:
 
     def __init__(self, grid: _Grid, mark: Floats) -> None:
         self.grid = grid
-        step = grid.before * _divided(grid.count(grid.at_leaving, mark), grid.at_risk)
+        step = grid.before * quotient(grid.count(grid.at_leaving, mark), grid.at_risk)
         self.total = np.cumsum(step, axis=1)
         survivors = grid.at_risk - grid.d
-        greenwood = _divided(_divided(grid.d, grid.at_risk), survivors)
-        self.ac = np.cumsum(_divided(step, grid.at_risk) + self.total * greenwood, axis=1)
+        greenwood = quotient(quotient(grid.d, grid.at_risk), survivors)
+        self.ac = np.cumsum(quotient(step, grid.at_risk) + self.total * greenwood, axis=1)
         self.b = np.cumsum(greenwood, axis=1)
         there, has_event = grid.at_leaving, grid.subjects.event > 0
-        survived = _divided(1.0, survivors)
-        self.constant = mark * _divided(grid.before, grid.at_risk).ravel()[there]
+        survived = quotient(1.0, survivors)
+        self.constant = mark * quotient(grid.before, grid.at_risk).ravel()[there]
         self.constant += has_event * (self.total * survived).ravel()[there] - self.ac.ravel()[there]
         self.slope = self.b.ravel()[there] - has_event * survived.ravel()[there]
 
@@ -288,11 +269,11 @@ class _Sum:
 
 def _estimate(grid: _Grid, clusters: _Clusters, mark: Floats) -> tuple[Floats, Floats]:
     """The incidence of what is marked, nan once nobody is left to follow; and its variance."""
-    of = _Sum(grid, mark)
-    late_constant, late_slope = of.entered(clusters.late_keys)
-    constant = clusters.running(np.concatenate([of.constant, late_constant]))
-    slope = clusters.running(np.concatenate([of.slope, late_slope]))
-    rate, k = of.total, of.total * of.b - of.ac
+    summed = _Sum(grid, mark)
+    late_constant, late_slope = summed.entered(clusters.late_keys)
+    constant = clusters.running(np.concatenate([summed.constant, late_constant]))
+    slope = clusters.running(np.concatenate([summed.slope, late_slope]))
+    rate, k = summed.total, summed.total * summed.b - summed.ac
     variance = (
         clusters.summed(constant, constant)
         + rate**2 * clusters.summed(slope, slope)
@@ -301,9 +282,9 @@ def _estimate(grid: _Grid, clusters: _Clusters, mark: Floats) -> tuple[Floats, F
         + 2 * k * clusters.summed(constant, clusters.at_risk)
         + 2 * rate * k * clusters.summed(slope, clusters.at_risk)
     )
-    variance *= _divided(clusters.n, clusters.n - 1) * _divided(grid.n - 1, grid.n)
-    is_told = np.maximum.accumulate(grid.unseen, axis=1) <= REMAINDER
-    return np.where(is_told, rate, np.nan), variance
+    variance *= quotient(clusters.n, clusters.n - 1) * quotient(grid.n - 1, grid.n)
+    is_reportable = np.maximum.accumulate(grid.unseen, axis=1) <= REMAINDER
+    return np.where(is_reportable, rate, np.nan), variance
 
 
 def _effective_n(
@@ -322,22 +303,17 @@ def _effective_n(
         followed = np.where(grid.before > REMAINDER, grid.at_risk / grid.before, np.inf)
     least = np.minimum.accumulate(followed, axis=1)
     has_none = (rate <= NOTHING) | (rate >= 1 - NOTHING) | ~(variance > 0)
-    clusters_left = np.minimum(least, grid.n) * _divided(n_clusters, grid.n)
+    clusters_left = np.minimum(least, grid.n) * quotient(n_clusters, grid.n)
     n = np.minimum(np.where(has_none, clusters_left, n), grid.n)
     return np.asarray(n * (_t(grid.n - 1) / _t(clusters_left - 1)) ** 2)
 
 
 # One over the degrees of freedom, in which the quantiles of Student's t are nearly a line.
 _RECIPROCAL = np.linspace(1e-9, 1, 1_000)
+
 _QUANTILES = stdtrit(1 / _RECIPROCAL, (1 + LEVEL) / 2)
 
 
 def _t(freedom: Any) -> Floats:
     """Quantiles of Student's t, from a table: exact ones would take longest of all here."""
     return np.asarray(np.interp(1 / np.maximum(freedom, 1), _RECIPROCAL, _QUANTILES))
-
-
-def _divided(numerator: Any, denominator: Any) -> Floats:
-    """Quotient, 0 where there is nothing to divide by."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(denominator > 0, numerator / denominator, 0.0)

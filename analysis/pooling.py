@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betainc, betaincinv, betaln, expit, logit
 
-from analysis.incidence import LEVEL, Floats, Integers
+from analysis.intervals import LEVEL, Floats, Integers
 
 N_DRAWS = 500
 NEAR = 1e-3  # in the log-odds

@@ -1,11 +1,10 @@
 """Sellers: rates within a stage and segment that lend each other strength, and mix against rate.
 
 Belongs here: the tables seller_conversion and seller_mix.
-Does not belong here: the estimators (incidence, pooling), cuts that are no sellers (conversion).
+Does not belong here: the estimators (incidence, pooling), other dimensions (conversion).
 """
 
 import copy
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -13,45 +12,47 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import stdtrit
 
-from analysis.conversion import (
-    HORIZONS,
+from analysis.entries import (
+    COMPETING_EVENTS,
     LAST_DAY,
-    MAX_GAP,
-    RACES,
+    MAX_WIDTH,
     Entries,
     Groups,
-    mean_gap,
+    mean_interval_width,
 )
-from analysis.incidence import LEVEL, NOTHING, Floats, Integers, cumulative_incidence
+from analysis.horizons import HORIZONS
+from analysis.incidence import cumulative_incidence
+from analysis.intervals import LEVEL, NOTHING, Floats, Integers
 from analysis.pooling import pooled
 
 # A seller is known by what is reached; what is lost is the rest of it.
 DEFINITIONS = ("next_any", "won")
 NO_RANK = "not enough data to rank"
-
 # A range of this part of all places and more is no rank.
 MAX_RANGE = 0.9
 
 
-def conversion(entries: Entries, random: np.random.Generator) -> pd.DataFrame:
+def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataFrame:
     """Table seller_conversion: per stage, segment and seller, own and pooled rates, and ranks.
 
     What is pooled are the rates estimated with censoring, each as precise as its effective n. Every
     cell draws from where `random` stands, so that none depends on the others.
     """
-    names = ("pipeline_id", "stage_id", "segment", "seller_id")
-    groups = Groups(**{name: entries.codes[name] for name in names})
+    columns = ("pipeline_id", "stage_id", "segment", "seller_id")
+    groups = Groups(**{name: entries.codes[name] for name in columns})
     timeline = entries.timelines["recorded"]
     tables = []
-    for definition, (race, _) in zip(DEFINITIONS, RACES, strict=True):
-        subjects, _ = timeline.race(race, groups)
-        (found,) = cumulative_incidence(subjects, LAST_DAY, (1,))
-        gap = mean_gap(entries, groups, race, 0)
+    for definition, (names, _) in zip(DEFINITIONS, COMPETING_EVENTS, strict=True):
+        subjects, _ = timeline.competing_events(names, groups)
+        (incidence,) = cumulative_incidence(subjects, LAST_DAY, (1,))
+        width = mean_interval_width(entries, groups, names, 0)
         for horizon in HORIZONS:
-            is_told = gap[:, horizon] <= MAX_GAP * horizon
-            rate = np.where(is_told, found.rate[:, horizon], np.nan)
-            n = np.where(is_told, found.effective_n[:, horizon], 0.0)
-            low, high = (np.where(is_told, bound, np.nan) for bound in found.bounds(horizon))
+            is_reportable = width[:, horizon] <= MAX_WIDTH * horizon
+            rate = np.where(is_reportable, incidence.rate[:, horizon], np.nan)
+            n = np.where(is_reportable, incidence.effective_n[:, horizon], 0.0)
+            low, high = (
+                np.where(is_reportable, bound, np.nan) for bound in incidence.bounds(horizon)
+            )
             n_mature = groups.count(timeline.is_mature(horizon))
             table = pd.DataFrame(
                 {
@@ -60,7 +61,7 @@ def conversion(entries: Entries, random: np.random.Generator) -> pd.DataFrame:
                     "horizon_days": horizon,
                     "n_entered": groups.count(),
                     "n_mature": n_mature,
-                    "n_events": found.n_events[:, horizon],
+                    "n_events": incidence.n_events[:, horizon],
                     "effective_n": n,
                     "maturity_rate": n_mature / groups.count(),
                     "estimated_rate": rate,
@@ -69,8 +70,7 @@ def conversion(entries: Entries, random: np.random.Generator) -> pd.DataFrame:
                 }
             )
             tables.append(table[table["seller_id"].notna()])
-    with ThreadPoolExecutor(2) as threads:
-        pooled_tables = list(threads.map(lambda table: _with_pooled(table, random), tables))
+    pooled_tables = [_with_pooled(table, random) for table in tables]
     return pd.concat(pooled_tables, ignore_index=True).assign(
         interval_id="credible_95", method_id="beta_binomial", as_of=entries.as_of
     )
@@ -90,17 +90,17 @@ def _with_pooled(table: pd.DataFrame, random: np.random.Generator) -> pd.DataFra
         known = rows[n[rows] > 0]
         if not len(known):
             continue
-        found = pooled(rate[known] * n[known], n[known], copy.deepcopy(random))
-        columns["pooled_rate"][known] = found.rate
-        columns["low_pooled_rate"][known] = found.low
-        columns["high_pooled_rate"][known] = found.high
+        estimate = pooled(rate[known] * n[known], n[known], copy.deepcopy(random))
+        columns["pooled_rate"][known] = estimate.rate
+        columns["low_pooled_rate"][known] = estimate.low
+        columns["high_pooled_rate"][known] = estimate.high
         columns["n_ranked"][known] = len(known)
         # Sellers of whom nothing is known have ranges of 95 % of all places.
-        is_ranked = found.last_rank - found.first_rank + 1 < MAX_RANGE * len(known)
+        is_ranked = estimate.last_rank - estimate.first_rank + 1 < MAX_RANGE * len(known)
         for row, first, last in zip(
             known[is_ranked],
-            found.first_rank[is_ranked],
-            found.last_rank[is_ranked],
+            estimate.first_rank[is_ranked],
+            estimate.last_rank[is_ranked],
             strict=True,
         ):
             columns["first_rank"][row], columns["last_rank"][row] = first, last
@@ -108,10 +108,7 @@ def _with_pooled(table: pd.DataFrame, random: np.random.Generator) -> pd.DataFra
     return table.assign(**columns)
 
 
-# --- mix against rate ----------------------------------------------------------------------------
-
-
-def mix(entries: Entries) -> pd.DataFrame:
+def seller_mix(entries: Entries) -> pd.DataFrame:
     """Table seller_mix: why a seller's rate differs from that of all who sell from the stage.
 
     difference = mix + rate, exactly (Kitagawa 1955, JASA 50, 1168–1194), over the cells c of
@@ -132,11 +129,11 @@ def mix(entries: Entries) -> pd.DataFrame:
     stage_of[sellers.of_row] = stages.of_row
     tables = []
     for definition in DEFINITIONS:
-        gaps = entries.gaps(definition)
+        interval_widths = entries.interval_widths(definition)
         for horizon in HORIZONS:
             is_mature = timeline.is_mature(horizon)
             reached = timeline.days[definition][is_mature] <= horizon
-            of = _Mix(
+            counts = _Mix(
                 sellers.of_row[is_mature],
                 stage_of,
                 cells.of_row[is_mature],
@@ -144,13 +141,13 @@ def mix(entries: Entries) -> pd.DataFrame:
                 reached,
                 entries.accounts[is_mature],
             )
-            found = of.differences()
+            parts = counts.differences()
             stage = stages.of_row[is_mature][reached]
-            gap = np.bincount(stage, gaps[is_mature][reached], stages.n)
+            width = np.bincount(stage, interval_widths[is_mature][reached], stages.n)
             n_reached = np.bincount(stage, minlength=stages.n)
-            is_told = (gap <= MAX_GAP * horizon * n_reached)[stage_of]
-            for name in found.keys() - {"effective_n", "is_reversed"}:
-                found[name] = np.where(is_told, found[name], np.nan)
+            is_reportable = (width <= MAX_WIDTH * horizon * n_reached)[stage_of]
+            for name in parts.keys() - {"effective_n", "is_reversed"}:
+                parts[name] = np.where(is_reportable, parts[name], np.nan)
             tables.append(
                 pd.DataFrame(
                     {
@@ -158,11 +155,11 @@ def mix(entries: Entries) -> pd.DataFrame:
                         "definition_id": definition,
                         "horizon_days": horizon,
                         "n_entered": sellers.count(),
-                        "n_mature": of.n.sum(axis=1),
-                        "n_events": of.k.sum(axis=1),
-                        "maturity_rate": of.n.sum(axis=1) / sellers.count(),
-                        **found,
-                        "is_reversed": found["is_reversed"] & is_told,
+                        "n_mature": counts.n.sum(axis=1),
+                        "n_events": counts.k.sum(axis=1),
+                        "maturity_rate": counts.n.sum(axis=1) / sellers.count(),
+                        **parts,
+                        "is_reversed": parts["is_reversed"] & is_reportable,
                     }
                 )
             )
@@ -203,17 +200,17 @@ class _Mix:
         rate = np.where(self.n > 0, _rate(self.k, self.n), all_rate)
         own, all_ = _shares(self.n), _shares(self.all_n)
         seller_rate = _rate(self.k.sum(axis=1), self.n.sum(axis=1))
-        team_rate = _rate(self.all_k.sum(axis=1), self.all_n.sum(axis=1))
+        all_sellers_rate = _rate(self.all_k.sum(axis=1), self.all_n.sum(axis=1))
         by_mix = np.nansum((own - all_) * (rate + all_rate) / 2, axis=1)
         by_rate = np.nansum((own + all_) / 2 * (rate - all_rate), axis=1)
         half, effective_n = self._precision((own + all_) / 2)
-        difference = seller_rate - team_rate
+        difference = seller_rate - all_sellers_rate
         is_known = ~np.isnan(difference)
         by_mix, by_rate = (np.where(is_known, part, np.nan) for part in (by_mix, by_rate))
         return {
             "effective_n": effective_n,
             "seller_rate": seller_rate,
-            "team_rate": team_rate,
+            "all_sellers_rate": all_sellers_rate,
             "difference": difference,
             "mix_difference": by_mix,
             "rate_difference": by_rate,

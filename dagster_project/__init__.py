@@ -1,5 +1,5 @@
-"""The run: assets, checks, lease, publish, schedule, sensor, command line.
+"""Dagster's window on the run: assets, checks, triggers.
 
-Belongs here: what happens in which order, and who may do it.
-Does not belong here: arithmetic on metrics, SQL beyond handing tables over.
+Belongs here: what depends on what, and when it runs; every asset hands over to a plain function.
+Does not belong here: work of its own.
 """

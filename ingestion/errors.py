@@ -6,6 +6,8 @@ Does not belong here: defects of the program; those keep their traceback.
 
 from typing import Any
 
+from ingestion.reasons import Rejection
+
 
 class UserError(Exception):
     """Wrong usage or configuration. The text says what was found and what to change."""
@@ -14,12 +16,13 @@ class UserError(Exception):
 class FileRejected(UserError):
     """A file that cannot be trusted as a whole. The text never holds a value from the file."""
 
-    def __init__(self, rule: str, message: str) -> None:
-        super().__init__(message)
-        self.rule = rule
+    def __init__(self, reason: Rejection, found: str) -> None:
+        super().__init__(f"{found}; {reason.remedy}")
+        self.reason = reason
+        self.found = found
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return FileRejected, (self.rule, str(self))
+        return FileRejected, (self.reason, self.found)
 
 
 class FileHeld(Exception):

@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 from ingestion.errors import FileRejected
 from ingestion.mappings.forms import Dialect, Format
-from ingestion.mappings.loading import Entry
+from ingestion.mappings.loading import FileKind
 from ingestion.readers import archive, encoding, reading
-
-PROPOSE = "`mellantid map` proposes a mapping for it"
+from ingestion.reasons import Rejection
 
 
 class Partial(NamedTuple):
@@ -23,7 +22,7 @@ class Partial(NamedTuple):
 
     named: bool
     share: float
-    entry: Entry
+    file_kind: FileKind
     missing: str
     headers: list[str]
 
@@ -39,7 +38,7 @@ class Recognised(NamedTuple):
 
 
 def recognised(
-    path: Path, names: list[str], entries: Mapping[str, Entry], scratch: Path
+    path: Path, names: list[str], file_kinds: Mapping[str, FileKind], scratch: Path
 ) -> Recognised:
     """The file mappings for these bytes: all headers there, best if one of `names` fits too.
 
@@ -48,7 +47,7 @@ def recognised(
     """
     file_format = reading.format_of(path)
     if file_format == "xlsx" and not archive.is_workbook(path):
-        raise FileRejected("nested_archive", "is an archive within an archive; unpack it once")
+        raise FileRejected(Rejection.NESTED_ARCHIVE, "is an archive within an archive")
     names = [*names, *(name.removesuffix(".gz") for name in names)]
     labels: dict[str | None, str] = {}
     unknown: dict[str | None, FileRejected] = {}
@@ -56,17 +55,18 @@ def recognised(
     for sheet in sheets:
         try:
             called = [*names, sheet] if sheet else names
-            labels[sheet] = _recognised(path, sheet, file_format, called, entries, scratch).label
+            labels[sheet] = _recognised(path, sheet, file_format, called, file_kinds, scratch).label
         except FileRejected as error:
             unknown[sheet] = error
-    nearly = [error for error in unknown.values() if error.rule != "unrecognised"]
+    nearly = [error for error in unknown.values() if error.reason is not Rejection.UNRECOGNISED]
     if not labels or nearly:
-        raise (nearly or list(unknown.values()) or [_no_sheet()])[0]
+        raise (nearly or list(unknown.values()) or [no_sheet()])[0]
     return Recognised(labels, [str(sheet) for sheet in unknown])
 
 
-def _no_sheet() -> FileRejected:
-    return FileRejected("empty_file", "has no sheet with cells in it; export it again")
+def no_sheet() -> FileRejected:
+    """What a workbook without a cell is told."""
+    return FileRejected(Rejection.EMPTY_FILE, "has no sheet with cells in it")
 
 
 def _recognised(
@@ -74,15 +74,15 @@ def _recognised(
     sheet: str | None,
     file_format: Format,
     names: list[str],
-    entries: Mapping[str, Entry],
+    file_kinds: Mapping[str, FileKind],
     scratch: Path,
-) -> Entry:
+) -> FileKind:
     found: dict[tuple[object, ...], list[str] | FileRejected] = {}
-    complete: list[tuple[bool, int, bool, Entry]] = []
+    complete: list[tuple[bool, int, bool, FileKind]] = []
     marked = encoding.encoding_marked(path)
     partial: list[Partial] = []
-    for entry in entries.values():
-        mapping = entry.mapping
+    for file_kind in file_kinds.values():
+        mapping = file_kind.mapping
         if file_format not in mapping.formats:
             continue
         dialect = mapping.dialect
@@ -93,14 +93,14 @@ def _recognised(
         headers = found[form]
         if isinstance(headers, FileRejected):
             continue
-        named = any(entry.matches_name(name) for name in names)
-        missing = entry.missing_headers(headers)
+        named = any(file_kind.matches_name(name) for name in names)
+        missing = file_kind.missing_headers(headers)
         if missing:
             share = 1 - len(missing) / len(mapping.headers)
-            partial.append(Partial(named, share, entry, missing[0], headers))
+            partial.append(Partial(named, share, file_kind, missing[0], headers))
         else:
             as_marked = marked is None or marked == dialect.encoding
-            complete.append((named, len(mapping.headers), as_marked, entry))
+            complete.append((named, len(mapping.headers), as_marked, file_kind))
     if not complete:
         unreadable = [f for f in found.values() if isinstance(f, FileRejected)]
         raise _unrecognised(partial, unreadable, file_format)
@@ -112,10 +112,8 @@ def _recognised(
             e for e in winners if encoding.decodes(path, e.mapping.dialect, scratch)
         ] or winners
     if len(winners) > 1:
-        labels = " and ".join(entry.label for entry in winners)
-        raise FileRejected(
-            "ambiguous", f"fits {labels}; give one of them a name pattern in mappings/"
-        )
+        labels = " and ".join(file_kind.label for file_kind in winners)
+        raise FileRejected(Rejection.AMBIGUOUS, f"fits {labels}")
     return winners[0]
 
 
@@ -135,9 +133,9 @@ def _unrecognised(
     nearest = max(partial, key=lambda p: (p.named, p.share), default=None)
     if nearest and file_format == "csv" and len(nearest.headers) <= 1 and not unreadable:
         return FileRejected(
-            "unrecognised",
-            f"reads as a single column in the dialect of {nearest.entry.label}: another separator, "
-            f"or a title above the headers; {PROPOSE}",
+            Rejection.UNRECOGNISED,
+            f"reads as a single column in the dialect of {nearest.file_kind.label}: another "
+            "separator, or a title above the headers",
         )
     if nearest and ((nearest.named and nearest.share > 0) or nearest.share >= 0.5):
         # In a file without a header row a header is a value: none with digits or @ is shown.
@@ -145,16 +143,14 @@ def _unrecognised(
         like = difflib.get_close_matches(nearest.missing, plain, n=1, cutoff=0.4)
         hint = f" (nearest: {like[0]!r})" if like else ""
         return FileRejected(
-            "required_column_missing",
-            f"looks like {nearest.entry.label} but has no column {nearest.missing!r}{hint}; export "
-            "it with that column, or name the new header in mappings/",
+            Rejection.REQUIRED_COLUMN_MISSING,
+            f"looks like {nearest.file_kind.label} but has no column {nearest.missing!r}{hint}",
         )
     if unreadable:
         return unreadable[0]
     if nearest is None:
-        return FileRejected("unrecognised", f"is {file_format}, which no mapping takes; {PROPOSE}")
+        return FileRejected(Rejection.UNRECOGNISED, f"is {file_format}, which no mapping takes")
     return FileRejected(
-        "unrecognised",
-        f"has headers that no mapping knows in its first row; {PROPOSE}, or take it out of the "
-        "inbox",
+        Rejection.UNRECOGNISED,
+        "has headers that no mapping knows in its first row",
     )

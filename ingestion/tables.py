@@ -23,7 +23,7 @@ class Privacy(StrEnum):
     FREE_TEXT = "free_text"  # typed by people, may hold anything
 
 
-class Kind(StrEnum):
+class CellType(StrEnum):
     """How a cell is read. `SQL_TYPES` gives the landed type."""
 
     ID = "id"
@@ -42,19 +42,19 @@ class Kind(StrEnum):
 
 
 SQL_TYPES = {
-    Kind.ID: "VARCHAR",
-    Kind.TEXT: "VARCHAR",
-    Kind.INTEGER: "BIGINT",
-    Kind.MONEY: "DECIMAL(18,2)",
-    Kind.RATE: "DECIMAL(18,8)",
-    Kind.FRACTION: "DOUBLE",
-    Kind.BOOLEAN: "BOOLEAN",
-    Kind.DATE: "DATE",
-    Kind.TIMESTAMP: "TIMESTAMP",
-    Kind.CURRENCY: "VARCHAR",
-    Kind.EMAIL_HASH: "VARCHAR",
-    Kind.PHONE_HASH: "VARCHAR",
-    Kind.CHANGE_VALUE: "VARCHAR",
+    CellType.ID: "VARCHAR",
+    CellType.TEXT: "VARCHAR",
+    CellType.INTEGER: "BIGINT",
+    CellType.MONEY: "DECIMAL(18,2)",
+    CellType.RATE: "DECIMAL(18,8)",
+    CellType.FRACTION: "DOUBLE",
+    CellType.BOOLEAN: "BOOLEAN",
+    CellType.DATE: "DATE",
+    CellType.TIMESTAMP: "TIMESTAMP",
+    CellType.CURRENCY: "VARCHAR",
+    CellType.EMAIL_HASH: "VARCHAR",
+    CellType.PHONE_HASH: "VARCHAR",
+    CellType.CHANGE_VALUE: "VARCHAR",
 }
 
 
@@ -67,7 +67,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    cell_type: CellType
     privacy: Privacy
     doc: str
     required: bool = False
@@ -83,7 +83,7 @@ class Column:
 
     @property
     def sql_type(self) -> str:
-        return SQL_TYPES[self.kind]
+        return SQL_TYPES[self.cell_type]
 
 
 @dataclass(frozen=True)
@@ -110,20 +110,61 @@ class Table:
     def version(self) -> str:
         """Changes when anything that decides the landed content changes; docs do not."""
         shape = [
-            (c.name, c.kind, c.required, c.choices, c.minimum, c.is_past)
+            (c.name, c.cell_type, c.required, c.choices, c.minimum, c.is_past)
             for c in (*self.columns, *LANDING_COLUMNS)
         ]
         return hashlib.sha256(json.dumps([self.name, shape]).encode()).hexdigest()[:12]
 
 
 NONE, PSEUDONYM, PERSON, FREE_TEXT = Privacy
-ID, TEXT = Kind.ID, Kind.TEXT
+ID, TEXT = CellType.ID, CellType.TEXT
 
 LANDING_COLUMNS = (
     Column("load_id", TEXT, NONE, "The load this row came with: file bytes, mapping, declaration."),
-    Column("record_number", Kind.INTEGER, NONE, "Record in the file, the header not counted."),
-    Column("known_at", Kind.TIMESTAMP, NONE, "When the export knew this (UTC)."),
-    Column("is_complete", Kind.BOOLEAN, NONE, "The export names every record there is."),
+    Column("record_number", CellType.INTEGER, NONE, "Record in the file, the header not counted."),
+    Column("known_at", CellType.TIMESTAMP, NONE, "When the export knew this (UTC)."),
+    Column("is_complete", CellType.BOOLEAN, NONE, "The export names every record there is."),
+)
+
+# The one row of `raw.run`.
+RUN_COLUMNS = (
+    Column("as_of", CellType.DATE, NONE, "The day the run speaks of."),
+    Column(
+        "as_of_at",
+        CellType.TIMESTAMP,
+        NONE,
+        "The last second of `as_of` in the company's zone, in UTC.",
+    ),
+    Column(
+        "knowledge_basis",
+        TEXT,
+        NONE,
+        "`as_known`: what exports said by then; `as_reconstructed`: what the CRM knew by then, as "
+        "later exports tell.",
+    ),
+    Column("zone", TEXT, NONE, "IANA time zone."),
+    Column("currency", TEXT, NONE, "Company currency."),
+    Column(
+        "correction_grace_seconds",
+        CellType.INTEGER,
+        NONE,
+        "A move taken back within this time is a correction.",
+    ),
+    Column(
+        "reopen_grace_seconds",
+        CellType.INTEGER,
+        NONE,
+        "A loss taken back within this time did not happen.",
+    ),
+    Column(
+        "bulk_deals",
+        CellType.INTEGER,
+        NONE,
+        "Deals one user moved in one second for it to be a bulk edit.",
+    ),
+    Column(
+        "idle_days", CellType.INTEGER, NONE, "Days without activity after which a deal is idle."
+    ),
 )
 
 FIDELITY = ("event_log", "latest_per_stage", "snapshot_diff", "created_closed")
@@ -149,8 +190,8 @@ TABLES = {
                     "Open, won or lost, where the CRM keeps that apart from the stage.",
                     choices=("open", "won", "lost"),
                 ),
-                Column("amount", Kind.MONEY, NONE, "Value in `currency`.", minimum=0),
-                Column("currency", Kind.CURRENCY, NONE, "ISO 4217 code of `amount`."),
+                Column("amount", CellType.MONEY, NONE, "Value in `currency`.", minimum=0),
+                Column("currency", CellType.CURRENCY, NONE, "ISO 4217 code of `amount`."),
                 Column("source", TEXT, NONE, "Where the deal came from."),
                 Column("business_area", TEXT, NONE, "The part of the company that sells it."),
                 Column("segment", TEXT, NONE, "Market segment of the deal."),
@@ -163,13 +204,17 @@ TABLES = {
                     choices=("new", "renewal", "expansion"),
                 ),
                 Column("partner_id", ID, NONE, "The partner it is sold through."),
-                Column("created_at", Kind.TIMESTAMP, NONE, "When the deal was created."),
-                Column("expected_close_on", Kind.DATE, NONE, "The close date the seller expects."),
-                Column("closed_at", Kind.TIMESTAMP, NONE, "When it was won or lost."),
-                Column("next_step_on", Kind.DATE, NONE, "Date of the next planned activity."),
+                Column("created_at", CellType.TIMESTAMP, NONE, "When the deal was created."),
+                Column(
+                    "expected_close_on", CellType.DATE, NONE, "The close date the seller expects."
+                ),
+                Column("closed_at", CellType.TIMESTAMP, NONE, "When it was won or lost."),
+                Column("next_step_on", CellType.DATE, NONE, "Date of the next planned activity."),
                 Column("lost_reason", TEXT, FREE_TEXT, "Why it was lost, as typed."),
-                Column("probability", Kind.FRACTION, NONE, "The CRM's own win probability, 0–1."),
-                Column("is_deleted", Kind.BOOLEAN, NONE, "Deleted in the CRM."),
+                Column(
+                    "probability", CellType.FRACTION, NONE, "The CRM's own win probability, 0–1."
+                ),
+                Column("is_deleted", CellType.BOOLEAN, NONE, "Deleted in the CRM."),
             ),
         ),
         Table(
@@ -179,7 +224,7 @@ TABLES = {
             (
                 Column("deal_id", ID, NONE, "The deal that was given up.", required=True),
                 Column("merged_into_deal_id", ID, NONE, "The deal that goes on.", required=True),
-                Column("merged_at", Kind.TIMESTAMP, NONE, "When they were merged."),
+                Column("merged_at", CellType.TIMESTAMP, NONE, "When they were merged."),
             ),
         ),
         Table(
@@ -195,18 +240,22 @@ TABLES = {
                     "The field of `deals` that changed; other fields keep the CRM's name.",
                     required=True,
                 ),
-                Column("old_value", Kind.CHANGE_VALUE, FREE_TEXT, "Value before, written as text."),
-                Column("new_value", Kind.CHANGE_VALUE, FREE_TEXT, "Value after, written as text."),
+                Column(
+                    "old_value", CellType.CHANGE_VALUE, FREE_TEXT, "Value before, written as text."
+                ),
+                Column(
+                    "new_value", CellType.CHANGE_VALUE, FREE_TEXT, "Value after, written as text."
+                ),
                 Column(
                     "occurred_at",
-                    Kind.TIMESTAMP,
+                    CellType.TIMESTAMP,
                     NONE,
                     "When the change happened.",
                     required=True,
                     is_past=True,
                 ),
-                Column("recorded_at", Kind.TIMESTAMP, NONE, "When the CRM wrote it down."),
-                Column("sequence", Kind.INTEGER, NONE, "The CRM's own order of changes."),
+                Column("recorded_at", CellType.TIMESTAMP, NONE, "When the CRM wrote it down."),
+                Column("sequence", CellType.INTEGER, NONE, "The CRM's own order of changes."),
                 Column("changed_by", ID, PSEUDONYM, "The user who changed it."),
                 Column(
                     "change_source",
@@ -232,7 +281,9 @@ TABLES = {
             (
                 Column("deal_id", ID, NONE, "The deal.", required=True),
                 Column("seller_id", ID, PSEUDONYM, "The seller credited.", required=True),
-                Column("share", Kind.FRACTION, NONE, "Share of the credit, 0–1.", required=True),
+                Column(
+                    "share", CellType.FRACTION, NONE, "Share of the credit, 0–1.", required=True
+                ),
             ),
         ),
         Table(
@@ -247,11 +298,11 @@ TABLES = {
                 Column("campaign", TEXT, NONE, "The campaign that brought it."),
                 Column("seller_id", ID, PSEUDONYM, "The owner, by id or by name."),
                 Column("status", TEXT, NONE, "Status as the CRM words it."),
-                Column("created_at", Kind.TIMESTAMP, NONE, "When the lead was created."),
-                Column("converted_at", Kind.TIMESTAMP, NONE, "When it became a deal."),
+                Column("created_at", CellType.TIMESTAMP, NONE, "When the lead was created."),
+                Column("converted_at", CellType.TIMESTAMP, NONE, "When it became a deal."),
                 Column("converted_deal_id", ID, NONE, "The deal it became."),
                 Column("segment", TEXT, NONE, "Market segment of the lead."),
-                Column("is_deleted", Kind.BOOLEAN, NONE, "Deleted in the CRM."),
+                Column("is_deleted", CellType.BOOLEAN, NONE, "Deleted in the CRM."),
             ),
         ),
         Table(
@@ -268,7 +319,9 @@ TABLES = {
                     required=True,
                     choices=("call", "meeting", "email", "message", "mail_event", "task", "note"),
                 ),
-                Column("occurred_at", Kind.TIMESTAMP, NONE, "When it took place.", required=True),
+                Column(
+                    "occurred_at", CellType.TIMESTAMP, NONE, "When it took place.", required=True
+                ),
                 Column("seller_id", ID, PSEUDONYM, "Who did it, by id or by name."),
                 Column("deal_id", ID, NONE, "The deal it was about."),
                 Column("lead_id", ID, PSEUDONYM, "The lead it was about."),
@@ -276,13 +329,13 @@ TABLES = {
                 Column("account_id", ID, NONE, "The company it was with."),
                 Column(
                     "email_hash",
-                    Kind.EMAIL_HASH,
+                    CellType.EMAIL_HASH,
                     PSEUDONYM,
                     "Keyed hash of the other end's mail address, where the log has no id.",
                 ),
                 Column(
                     "phone_hash",
-                    Kind.PHONE_HASH,
+                    CellType.PHONE_HASH,
                     PSEUDONYM,
                     "Keyed hash of the other end's phone number, where the log has no id.",
                 ),
@@ -294,15 +347,22 @@ TABLES = {
                     choices=("outbound", "inbound"),
                 ),
                 Column("outcome", TEXT, NONE, "How it went, e.g. connected, no_answer, held."),
-                Column("duration_s", Kind.INTEGER, NONE, "Length in whole seconds.", minimum=0),
+                Column("duration_s", CellType.INTEGER, NONE, "Length in whole seconds.", minimum=0),
                 Column("campaign_id", ID, NONE, "The campaign it belongs to."),
                 Column("message_variant", TEXT, NONE, "Which wording was used."),
                 Column("sender_id", ID, PSEUDONYM, "Who signed the message."),
                 Column(
-                    "reminder_no", Kind.INTEGER, NONE, "0 for the first, then 1, 2, …", minimum=0
+                    "reminder_no",
+                    CellType.INTEGER,
+                    NONE,
+                    "0 for the first, then 1, 2, …",
+                    minimum=0,
                 ),
                 Column(
-                    "is_deleted", Kind.BOOLEAN, NONE, "Deleted in the CRM, or a copy of another."
+                    "is_deleted",
+                    CellType.BOOLEAN,
+                    NONE,
+                    "Deleted in the CRM, or a copy of another.",
                 ),
             ),
         ),
@@ -313,12 +373,14 @@ TABLES = {
             (
                 Column("seller_id", ID, PSEUDONYM, "The seller.", required=True),
                 Column("name", TEXT, PERSON, "Name, as deals may refer to it."),
-                Column("email_hash", Kind.EMAIL_HASH, PSEUDONYM, "Keyed hash of the mail address."),
+                Column(
+                    "email_hash", CellType.EMAIL_HASH, PSEUDONYM, "Keyed hash of the mail address."
+                ),
                 Column("team", TEXT, NONE, "Team or office."),
                 Column("manager", TEXT, PERSON, "Name of the manager."),
-                Column("is_active", Kind.BOOLEAN, NONE, "Still sells."),
-                Column("valid_from", Kind.DATE, NONE, "First day this row holds."),
-                Column("valid_to", Kind.DATE, NONE, "Last day this row holds."),
+                Column("is_active", CellType.BOOLEAN, NONE, "Still sells."),
+                Column("valid_from", CellType.DATE, NONE, "First day this row holds."),
+                Column("valid_to", CellType.DATE, NONE, "Last day this row holds."),
             ),
         ),
         Table(
@@ -330,7 +392,7 @@ TABLES = {
                 Column("segment", TEXT, NONE, "Market segment."),
                 Column("industry", TEXT, NONE, "Industry."),
                 Column("country", TEXT, NONE, "Country."),
-                Column("employees", Kind.INTEGER, NONE, "Number of employees.", minimum=0),
+                Column("employees", CellType.INTEGER, NONE, "Number of employees.", minimum=0),
                 Column("parent_account_id", ID, NONE, "The group it belongs to."),
             ),
         ),
@@ -341,8 +403,12 @@ TABLES = {
             (
                 Column("contact_id", ID, PSEUDONYM, "The person.", required=True),
                 Column("account_id", ID, NONE, "The company they work for."),
-                Column("email_hash", Kind.EMAIL_HASH, PSEUDONYM, "Keyed hash of the mail address."),
-                Column("phone_hash", Kind.PHONE_HASH, PSEUDONYM, "Keyed hash of the phone number."),
+                Column(
+                    "email_hash", CellType.EMAIL_HASH, PSEUDONYM, "Keyed hash of the mail address."
+                ),
+                Column(
+                    "phone_hash", CellType.PHONE_HASH, PSEUDONYM, "Keyed hash of the phone number."
+                ),
                 Column("role", TEXT, NONE, "Role in the purchase."),
             ),
         ),
@@ -354,7 +420,7 @@ TABLES = {
                 Column("pipeline_id", ID, NONE, "The pipeline.", required=True),
                 Column("stage_id", ID, NONE, "The stage.", required=True),
                 Column("label", TEXT, NONE, "What people call it."),
-                Column("position", Kind.INTEGER, NONE, "Order in the pipeline.", required=True),
+                Column("position", CellType.INTEGER, NONE, "Order in the pipeline.", required=True),
                 Column(
                     "kind",
                     TEXT,
@@ -364,9 +430,9 @@ TABLES = {
                     choices=("open", "won", "lost"),
                 ),
                 Column("role", TEXT, NONE, "Part of the journey: lead, prospect, quote, …"),
-                Column("probability", Kind.FRACTION, NONE, "The CRM's probability, 0–1."),
-                Column("valid_from", Kind.DATE, NONE, "First day this row holds."),
-                Column("valid_to", Kind.DATE, NONE, "Last day this row holds."),
+                Column("probability", CellType.FRACTION, NONE, "The CRM's probability, 0–1."),
+                Column("valid_from", CellType.DATE, NONE, "First day this row holds."),
+                Column("valid_to", CellType.DATE, NONE, "Last day this row holds."),
             ),
         ),
         Table(
@@ -385,11 +451,11 @@ TABLES = {
                 Column(
                     "scope_id", TEXT, PSEUDONYM, "Which segment or seller; empty for the company."
                 ),
-                Column("period_start_on", Kind.DATE, NONE, "First day.", required=True),
-                Column("period_end_on", Kind.DATE, NONE, "Last day.", required=True),
-                Column("amount", Kind.MONEY, NONE, "Revenue to win.", required=True, minimum=0),
+                Column("period_start_on", CellType.DATE, NONE, "First day.", required=True),
+                Column("period_end_on", CellType.DATE, NONE, "Last day.", required=True),
+                Column("amount", CellType.MONEY, NONE, "Revenue to win.", required=True, minimum=0),
                 Column(
-                    "currency", Kind.CURRENCY, NONE, "ISO 4217 code of `amount`.", required=True
+                    "currency", CellType.CURRENCY, NONE, "ISO 4217 code of `amount`.", required=True
                 ),
             ),
         ),
@@ -409,9 +475,11 @@ TABLES = {
                     choices=("account", "contact", "lead", "deal", "seller"),
                 ),
                 Column("primary_outcome", TEXT, NONE, "The outcome fixed before the start."),
-                Column("window_days", Kind.INTEGER, NONE, "Follow-up per unit in days.", minimum=1),
-                Column("start_on", Kind.DATE, NONE, "First day of assignment."),
-                Column("end_on", Kind.DATE, NONE, "Last day of assignment."),
+                Column(
+                    "window_days", CellType.INTEGER, NONE, "Follow-up per unit in days.", minimum=1
+                ),
+                Column("start_on", CellType.DATE, NONE, "First day of assignment."),
+                Column("end_on", CellType.DATE, NONE, "Last day of assignment."),
             ),
         ),
         Table(
@@ -423,7 +491,7 @@ TABLES = {
                 Column("unit_id", ID, PSEUDONYM, "The unit assigned.", required=True),
                 Column("account_id", ID, NONE, "The account the unit belongs to."),
                 Column("variant", TEXT, NONE, "The variant it got.", required=True),
-                Column("assigned_at", Kind.TIMESTAMP, NONE, "When.", required=True),
+                Column("assigned_at", CellType.TIMESTAMP, NONE, "When.", required=True),
             ),
         ),
         Table(
@@ -431,7 +499,7 @@ TABLES = {
             "one change in how we work",
             ("action_on", "scope", "scope_id", "kind"),
             (
-                Column("action_on", Kind.DATE, NONE, "The day it began.", required=True),
+                Column("action_on", CellType.DATE, NONE, "The day it began.", required=True),
                 Column("scope", TEXT, NONE, "Company, segment, stage or seller.", required=True),
                 Column("scope_id", TEXT, PSEUDONYM, "Which one."),
                 Column("kind", TEXT, NONE, "Activity, message, skill, …", required=True),
@@ -443,11 +511,11 @@ TABLES = {
             "one currency on one day",
             ("rate_on", "currency"),
             (
-                Column("rate_on", Kind.DATE, NONE, "The day.", required=True),
-                Column("currency", Kind.CURRENCY, NONE, "ISO 4217 code.", required=True),
+                Column("rate_on", CellType.DATE, NONE, "The day.", required=True),
+                Column("currency", CellType.CURRENCY, NONE, "ISO 4217 code.", required=True),
                 Column(
                     "rate",
-                    Kind.RATE,
+                    CellType.RATE,
                     NONE,
                     "Company currency for one unit of `currency`.",
                     required=True,
@@ -457,11 +525,11 @@ TABLES = {
     )
 }
 
-DEAL_IDS = tuple(c.name for c in TABLES["deals"].columns if c.kind is Kind.ID)
+DEAL_IDS = tuple(c.name for c in TABLES["deals"].columns if c.cell_type is CellType.ID)
 
 
 def dbt_sources() -> str:
-    """The text of `dbt/models/staging/_sources.yml`: every input table and the run's own row."""
+    """The text of `dbt/models/records/_sources.yml`: every input table and the run's own row."""
     tables = [
         {
             "name": table.name,
@@ -483,40 +551,21 @@ def dbt_sources() -> str:
             "name": "run",
             "description": "One row: what this run calls now, where, and in which currency.",
             "columns": [
-                {"name": "as_of", "description": "The day the run speaks of.", "data_type": "date"},
+                {"name": c.name, "description": c.doc, "data_type": c.sql_type.lower()}
+                for c in RUN_COLUMNS
+            ],
+        }
+    )
+    tables.append(
+        {
+            "name": "horizons",
+            "description": "One row per horizon of conversion.",
+            "columns": [
                 {
-                    "name": "as_of_at",
-                    "description": "The last second of `as_of` in the company's zone, in UTC.",
-                    "data_type": "timestamp",
-                },
-                {
-                    "name": "cut",
-                    "description": "`as_known`: what exports said by then; `as_reconstructed`: "
-                    "what the CRM knew by then, as later exports tell.",
-                    "data_type": "varchar",
-                },
-                {"name": "zone", "description": "IANA time zone.", "data_type": "varchar"},
-                {"name": "currency", "description": "Company currency.", "data_type": "varchar"},
-                {
-                    "name": "correction_grace_seconds",
-                    "description": "A move taken back within this time is a correction.",
+                    "name": "horizon_days",
+                    "description": "Days of follow-up after entering a stage.",
                     "data_type": "bigint",
-                },
-                {
-                    "name": "reopen_grace_seconds",
-                    "description": "A loss taken back within this time did not happen.",
-                    "data_type": "bigint",
-                },
-                {
-                    "name": "bulk_deals",
-                    "description": "Deals one user moved in one second for it to be a bulk edit.",
-                    "data_type": "bigint",
-                },
-                {
-                    "name": "idle_days",
-                    "description": "Days without activity after which a deal is idle.",
-                    "data_type": "bigint",
-                },
+                }
             ],
         }
     )
@@ -526,5 +575,5 @@ def dbt_sources() -> str:
 
 
 if __name__ == "__main__":
-    target = Path(__file__).parents[1] / "dbt" / "models" / "staging" / "_sources.yml"
+    target = Path(__file__).parents[1] / "dbt" / "models" / "records" / "_sources.yml"
     target.write_text(dbt_sources(), encoding="utf-8")

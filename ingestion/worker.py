@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 import duckdb
 
 from ingestion.errors import FileRejected, UserError
+from ingestion.reasons import Rejection
 
 # Resident memory: libraries and DuckDB's 160 MB come to 300 MB, a workbook takes 50 bytes a cell.
 MEMORY_BYTES = 490_000_000
@@ -60,7 +61,7 @@ class Worker:
                 while not pipe.poll(GLANCE_SECONDS):
                     if time.monotonic() > end:
                         raise FileRejected(
-                            "too_slow", "takes far longer to read than an export can need"
+                            Rejection.TOO_SLOW, "takes far longer to read than an export can need"
                         )
                     if self._resident() > MEMORY_BYTES:
                         raise MemoryError
@@ -71,8 +72,8 @@ class Worker:
             except (EOFError, ConnectionError, MemoryError) as error:
                 self.stop()
                 raise FileRejected(
-                    "too_large",
-                    "needs more memory than a reader may take, or broke it; export it as CSV",
+                    Rejection.TOO_LARGE,
+                    "needs more memory than a reader may take, or broke it",
                 ) from error
             if self._resident() > IDLE_BYTES:
                 self.stop()
@@ -144,6 +145,6 @@ def _outcome(job: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
     except duckdb.Error as error:
         # Its text may hold a cell; the kind of error is all that leaves.
         kind = type(error).__name__
-        return FileRejected("unreadable", f"cannot be read by its mapping ({kind}); check both")
+        return FileRejected(Rejection.UNREADABLE, f"cannot be read by its mapping ({kind})")
     except BaseException:
         return RuntimeError(traceback.format_exc())

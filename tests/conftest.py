@@ -12,7 +12,8 @@ import pytest
 from reference import Reference, Run
 
 from ingestion.home import Home
-from ingestion.landing import Landing
+from ingestion.landing.deciding import Landing
+from publishing.inputs import KnowledgeBasis
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 MAPPINGS = Path(__file__).parent / "mappings"
@@ -53,23 +54,21 @@ def set_company(home: Home, **entries: object) -> None:
     home.company_file.write_text("".join(lines))
 
 
-def build(home: Home, as_of: date, cut: str = "as_known", threads: int = 2) -> Path:
+def build(
+    home: Home, as_of: date, knowledge_basis: KnowledgeBasis = "as_known", threads: int = 2
+) -> Path:
     """Landing, dbt and handing over, without Dagster. Returns the folder of Parquet marts."""
-    from dagster_project import dbt_build
-    from dagster_project.warehouse import Warehouse
+    from publishing.day import Day
 
     report = Landing(home).run()
     assert not report.having("rejected"), report.having("rejected")
-    warehouse = Warehouse(home, as_of, cut)
-    warehouse.begin(report.loads)
-    profile = warehouse.folder / "profiles.yml"
+    day = Day(home, as_of, "test", lambda text: None, knowledge_basis)
+    day.begin(report.loads)
+    profile = day.warehouse.folder / "profiles.yml"
     settings = f"threads: {threads}\n      settings: {{threads: {threads}}}\n"
     profile.write_text(profile.read_text().replace("threads: 2\n", settings))
-    built = dbt_build.build(warehouse, lambda text: None)
-    assert not built.broken
-    assert not [test for test in built.tests if test.outcome == "failed"]
-    warehouse.hand_over([model.name for model in dbt_build.published_models()])
-    return warehouse.marts
+    assert day.build().faults() == []
+    return day.warehouse.marts
 
 
 def mart(folder: Path, name: str) -> pd.DataFrame:
@@ -130,7 +129,7 @@ def against_reference(marts: Path) -> list[str]:
 
 def hashes(folder: Path) -> dict[str, str]:
     """Content hash of every Parquet table in a folder."""
-    from dagster_project.warehouse import content_hash
+    from publishing.content import content_hash
 
     with duckdb.connect() as connection:
         return {
@@ -139,17 +138,16 @@ def hashes(folder: Path) -> dict[str, str]:
         }
 
 
-@pytest.fixture
-def run_job(monkeypatch: pytest.MonkeyPatch) -> Callable[[Home, date], bool]:
+@pytest.fixture(scope="session")
+def run_job() -> Callable[[Home, date], bool]:
     """The daily job in this process, on a home and day; whether it published."""
     import dagster as dg
 
-    from dagster_project import definitions
+    from dagster_project.definitions import build_defs
 
     def run(home: Home, as_of: date) -> bool:
         home.prepare()
-        monkeypatch.setattr(definitions, "HOME", home)
-        job = definitions.defs.resolve_job_def("daily")
+        job = build_defs(home).resolve_job_def("daily")
         with dg.DagsterInstance.ephemeral() as instance:
             result = job.execute_in_process(
                 instance=instance,

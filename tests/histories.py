@@ -10,11 +10,11 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 Row = dict[str, Any]
 Move = tuple[datetime, str, str]  # when, into which stage, of which pipeline
-Move = tuple[datetime, str]
 
 DAYS = (date(2026, 2, 28), date(2026, 3, 31), date(2026, 4, 30), date(2026, 5, 31))
 COMPLETE = (DAYS[1], DAYS[3])
@@ -278,3 +278,20 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%dT%H:%M:%SZ")
     return "" if value is None else str(value)
+
+
+def made_up(n: int, number: int) -> list[dict[str, list[dict[str, Any]]]]:
+    """`n` histories; the same number gives the same ones."""
+    found: list[dict[str, list[dict[str, Any]]]] = []
+
+    @seed(number)
+    @settings(
+        max_examples=n, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(histories())
+    def collect(history: dict[str, list[dict[str, Any]]]) -> None:
+        found.append(history)
+
+    collect()
+    return found

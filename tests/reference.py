@@ -611,7 +611,7 @@ class Reference:
         return {
             "journey_id": journey["id"], "move_number": i + 1, "record_type": event.record,
             "from_stage_id": left.stage if left else None, "to_stage_id": event.stage,
-            "to_pipeline_id": event.pipeline if event.stage else None, "kind": kind,
+            "to_pipeline_id": event.pipeline if event.stage else None, "move_kind": kind,
             "stages_moved": moved, "occurred_at": event.at, "occurred_at_earliest": event.earliest,
             "recorded_at": event.recorded, "known_at": event.known,
             "seconds_in_from_stage": int((event.at - left.at).total_seconds()) if left else None,

@@ -23,7 +23,8 @@ import pytest
 import yaml
 
 from ingestion.home import Home
-from ingestion.landing import FileOutcome, Landing
+from ingestion.landing.deciding import Landing
+from ingestion.landing.report import FileOutcome
 
 COLUMNS = ["Id", "Amount", "Currency", "Created", "Source"]
 ROW = ["d{i}", "{i}.50", "SEK", "2026-01-02 10:00", "Mässa"]
@@ -403,7 +404,7 @@ def test_the_reader_stays_within_its_memory(tmp_path: Path) -> None:
     code = (
         "import pathlib, resource, sys\n"
         "from ingestion.home import Home\n"
-        "from ingestion.landing import Landing\n"
+        "from ingestion.landing.deciding import Landing\n"
         "from ingestion.worker import READER\n"
         "for folder in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
         "    Landing(Home.at(folder)).run()\n"

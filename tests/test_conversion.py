@@ -3,7 +3,6 @@
 from itertools import product
 from typing import Any
 
-import calibrate
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,12 +11,14 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.special import betainc, betaln, expit, logit
 
-from analysis import conversion, sellers
-from analysis.conversion import Entries
-from analysis.incidence import Incidence, Subjects, cumulative_incidence, wilson
+from analysis import conversion, sellers, visits
+from analysis.entries import Entries
+from analysis.incidence import Incidence, Subjects, cumulative_incidence
+from analysis.intervals import wilson
 from analysis.pooling import _posterior, pooled
-from dagster_project.dbt_build import estimate_tables
-from dagster_project.estimates import incoherent
+from measure import calibrate
+from publishing.catalogue import estimate_tables
+from publishing.estimates import incoherent
 
 DAY = 86_400
 
@@ -230,7 +231,7 @@ def test_pooled_intervals_and_rank_ranges_hold() -> None:
 
 
 def test_the_slow_end_of_stays_is_not_that_of_the_quick_wins() -> None:
-    found = calibrate.stays(3, 200, 200)
+    found = calibrate.time_in_stage(3, 200, 200)
     assert abs(found["bias"]) < 0.2 < 1.5 < -found["naive_bias"]
     assert found["coverage"] > 0.91
 
@@ -269,32 +270,36 @@ def random() -> np.random.Generator:
 
 
 def all_of(found: pd.DataFrame, definition: str, horizon: int) -> dict[str, Any]:
-    rows = found.query("cut == 'all' and definition_id == @definition and horizon_days == @horizon")
+    rows = found.query(
+        "dimension == 'all' and definition_id == @definition and horizon_days == @horizon"
+    )
     (row,) = rows.to_dict("records")
     return {str(name): value for name, value in row.items()}
 
 
 def test_an_event_counts_on_the_day_that_ends_with_it_and_ended_days_are_followed() -> None:
     rows = [{"entered": 30.0, "won": 30.0}, {"entered": 30.0}, {"entered": 29.99}]
-    found = all_of(conversion.estimates(entries(rows))[0], "won", 30)
+    found = all_of(conversion.conversion_tables(entries(rows))[0], "won", 30)
     assert (found["n_entered"], found["n_mature"], found["n_events"]) == (3, 2, 1)
     # On day 30 two of the three are still followed.
     assert found["estimated_rate"] == pytest.approx(0.5)
     # A day that has not ended: not yet an event, and a day less of follow-up.
     unfinished = [{"entered": 30.5, "won": 30.2}, {"entered": 30.5}]
-    assert all_of(conversion.estimates(entries(unfinished))[0], "won", 90)["n_events"] == 0
+    assert all_of(conversion.conversion_tables(entries(unfinished))[0], "won", 90)["n_events"] == 0
 
 
 def test_a_deal_open_when_history_starts_counts_from_then_on() -> None:
     """Two followed from the entry, one won; a third seen from day 10, won on day 20."""
     rows = [{"entered": 100, "won": 5}, {"entered": 100}, {"entered": 100, "won": 20, "late": 10}]
-    found = all_of(conversion.estimates(entries(rows))[0], "won", 90)
+    found = all_of(conversion.conversion_tables(entries(rows))[0], "won", 90)
     assert found["estimated_rate"] == pytest.approx(1 / 2 + 1 / 2 * 1 / 2)
     assert found["n_mature"] == 2
 
 
 def test_what_nobody_was_followed_for_is_null() -> None:
-    found = all_of(conversion.estimates(entries([{"entered": 50}, {"entered": 20}]))[0], "won", 90)
+    found = all_of(
+        conversion.conversion_tables(entries([{"entered": 50}, {"entered": 20}]))[0], "won", 90
+    )
     assert np.isnan(found["estimated_rate"])
     assert np.isnan(found["high_rate"])
     assert found["effective_n"] == 0
@@ -304,17 +309,20 @@ def test_what_nobody_was_followed_for_is_null() -> None:
 def test_bounds_between_exports_make_an_envelope_and_wide_ones_nothing() -> None:
     """Won on day 100 at the latest and day 70 at the earliest: by day 90, perhaps."""
     rows = [{"entered": 400, "won": 100, "gap": 30}, *[{"entered": 400, "won": 10}] * 2]
-    found = conversion.estimates(entries([*rows, {"entered": 400}]))[0]
+    found = conversion.conversion_tables(entries([*rows, {"entered": 400}]))[0]
     by_90 = all_of(found, "won", 90)
     assert by_90["estimated_rate"] == by_90["lowest_rate"] == pytest.approx(0.5)
     assert by_90["highest_rate"] == pytest.approx(0.75)
     assert by_90["low_rate"] < wilson(0.5, 4)[0] + 1e-9
     assert by_90["high_rate"] == pytest.approx(wilson(0.75, 4)[1])
     wide = [{"entered": 400, "won": 20, "gap": 8}, {"entered": 400}]
-    told = conversion.estimates(entries(wide))[0]
+    told = conversion.conversion_tables(entries(wide))[0]
     # Eight days are more than a quarter of 30, and less than one of 90.
     assert np.isnan(all_of(told, "won", 30)["estimated_rate"])
-    for table in (sellers.mix(entries(wide)), sellers.conversion(entries(wide), random())):
+    for table in (
+        sellers.seller_mix(entries(wide)),
+        sellers.seller_conversion(entries(wide), random()),
+    ):
         columns = [c for c in ("seller_rate", "rate_difference", "pooled_rate") if c in table]
         by_30 = table.query("definition_id == 'won' and horizon_days == 30")
         by_90 = table.query("definition_id == 'won' and horizon_days == 90")
@@ -323,15 +331,40 @@ def test_bounds_between_exports_make_an_envelope_and_wide_ones_nothing() -> None
     assert all_of(told, "won", 90)["estimated_rate"] == 0.5
 
 
-def test_stays_are_those_of_won_deals() -> None:
+def test_time_in_stage_is_that_of_won_deals() -> None:
     won = [{"entered": 300, "won": 50, "left": float(day)} for day in range(1, 31)]
     lost = [{"entered": 300, "lost": 60, "left": 60.0}] * 30
-    found = conversion.stays(entries([*won, *lost]))
-    (row,) = found.query("cut == 'all' and horizon_days == 90").to_dict("records")
+    found = visits.time_in_stage(entries([*won, *lost]), calibrate.NO_OPEN_DEALS)
+    (row,) = found.query("dimension == 'all' and horizon_days == 90").to_dict("records")
     assert (row["median_days_in_stage"], row["p80_days_in_stage"]) == (15, 24)
     assert row["effective_n"] == pytest.approx(30)
-    few = conversion.stays(entries([*won[:4], *lost]))
+    few = visits.time_in_stage(entries([*won[:4], *lost]), calibrate.NO_OPEN_DEALS)
     assert few["p80_days_in_stage"].isna().all()
+    assert few["n_slow_deals"].isna().all()
+
+
+@pytest.mark.parametrize("segments", [("Small", "Large"), (None, None), ("Small", None)])
+def test_open_deals_slower_than_most_won_ones_are_counted(segments: tuple[Any, Any]) -> None:
+    """A segment that is unknown is a segment of its own, and may be the only one."""
+    won = [
+        {"entered": 300, "won": 50, "left": float(day), "segment": segment}
+        for segment in segments
+        for day in range(1, 31)
+    ]
+    found = entries(won)
+    where = {name: found.frame[name].iloc[0] for name in ("pipeline_id", "stage_id")}
+    open_deals = pd.DataFrame(
+        [{**where, "segment": segments[0], "days_in_stage": days} for days in (5, 24, 25, 99)]
+        + [{**where, "segment": segments[1], "days_in_stage": 30}]
+        + [{**where, "stage_id": "elsewhere", "segment": segments[0], "days_in_stage": 400}]
+    )
+    table = visits.time_in_stage(found, open_deals).query("horizon_days == 90")
+    (of_all,) = table.query("dimension == 'all'").to_dict("records")
+    assert (of_all["n_open_deals"], of_all["n_slow_deals"]) == (5, 3)
+    by_segment = table.query("dimension == 'segment'")
+    counts = by_segment[["n_open_deals", "n_slow_deals"]].to_numpy().tolist()
+    expected = [[5, 3]] if segments[0] == segments[1] else [[4, 2], [1, 1]]
+    assert sorted(counts) == sorted(expected)
 
 
 # --- sellers -------------------------------------------------------------------------------------
@@ -383,7 +416,7 @@ def test_alike_sellers_are_told_alike_and_none_is_ranked() -> None:
             for seller in range(n)
             for deal in range(20)
         ]  # fmt: skip
-        found = sellers.conversion(entries(rows), np.random.default_rng(1))
+        found = sellers.seller_conversion(entries(rows), np.random.default_rng(1))
         won = found.query("definition_id == 'won' and horizon_days == 90")
         assert set(won["rank"]) == {sellers.NO_RANK}
         for column in ("pooled_rate", "low_pooled_rate", "high_pooled_rate"):
@@ -400,7 +433,7 @@ def test_a_seller_that_stands_out_is_ranked_and_few_deals_are_drawn_to_the_other
         ]  # fmt: skip
 
     rows = [*of(0, 200, 120), *of(1, 200, 40), *of(2, 200, 45), *of(3, 200, 38), *of(4, 5, 5)]
-    table = sellers.conversion(entries(rows), np.random.default_rng(1))
+    table = sellers.seller_conversion(entries(rows), np.random.default_rng(1))
     won = table.query("definition_id == 'won' and horizon_days == 90").set_index("seller_id")
     assert won.loc[0, "rank"] in ("1–2 of 5", "1–1 of 5")
     assert won.loc[4, "estimated_rate"] == 1
@@ -415,9 +448,9 @@ def test_no_cell_depends_on_another() -> None:
          "seller_id": int(random.integers(6))}
         for deal in range(400)
     ]  # fmt: skip
-    both = sellers.conversion(entries(rows), np.random.default_rng(1))
+    both = sellers.seller_conversion(entries(rows), np.random.default_rng(1))
     accounts = [{**row, "account_id": i} for i, row in enumerate(rows)]
-    alone = sellers.conversion(
+    alone = sellers.seller_conversion(
         entries([row for row in accounts if row["stage_id"] == "s1"]), np.random.default_rng(1)
     )
     expected = both[both["stage_id"] == "s1"].reset_index(drop=True)
@@ -432,7 +465,7 @@ def test_mix_and_rate_equal_pandas_and_add_up() -> None:
          "segment": random.choice(["a", "b"]), "source": random.choice(["x", "y", None])}
         for _ in range(300)
     ]  # fmt: skip
-    found = sellers.mix(entries(rows)).query("definition_id == 'won' and horizon_days == 90")
+    found = sellers.seller_mix(entries(rows)).query("definition_id == 'won' and horizon_days == 90")
     frame = pd.DataFrame(rows).assign(won=lambda f: f["won"].notna(), source=lambda f: f["source"])
     frame["cell"] = frame["segment"] + frame["source"].fillna("?")
     team = frame.groupby("cell")["won"].agg(["size", "mean"])
@@ -465,7 +498,7 @@ def test_a_seller_below_the_others_only_by_its_leads_is_flagged() -> None:
     rows = [*of("s", "large", 90, 18), *of("s", "small", 10, 7)]
     rows += [*of("t", "large", 10, 1), *of("t", "small", 90, 54)]
     deals = entries([{**row, "account_id": i} for i, row in enumerate(rows)])
-    found = sellers.mix(deals).query("definition_id == 'won' and horizon_days == 90")
+    found = sellers.seller_mix(deals).query("definition_id == 'won' and horizon_days == 90")
     (row,) = found[found["seller_id"] == "s"].to_dict("records")
     assert row["difference"] < 0 < row["rate_difference"]
     assert row["is_reversed"]
@@ -478,7 +511,7 @@ def test_a_seller_with_leads_like_nobody_elses_has_no_bounds() -> None:
          "segment": f"s{deal % 2}"}
         for deal in range(30)
     ]  # fmt: skip
-    found = sellers.mix(entries(rows)).query("definition_id == 'won' and horizon_days == 90")
+    found = sellers.seller_mix(entries(rows)).query("definition_id == 'won' and horizon_days == 90")
     assert (found["rate_difference"] == 0).all()
     assert found["low_rate_difference"].isna().all()
 
@@ -489,9 +522,15 @@ def test_a_seller_with_leads_like_nobody_elses_has_no_bounds() -> None:
 def test_no_entries_give_empty_tables_of_the_declared_columns() -> None:
     nothing = entries([{"entered": 10}])
     empty = Entries(nothing.frame.iloc[:0])
-    tables = [*conversion.estimates(empty), conversion.stays(empty)]
-    tables += [sellers.conversion(empty, np.random.default_rng(1)), sellers.mix(empty)]
-    names = ["conversion_estimates", "conversion_curves", "stage_stays", "seller_conversion"]
+    tables = [
+        *conversion.conversion_tables(empty),
+        visits.time_in_stage(empty, calibrate.NO_OPEN_DEALS),
+    ]
+    tables += [
+        sellers.seller_conversion(empty, np.random.default_rng(1)),
+        sellers.seller_mix(empty),
+    ]
+    names = ["conversion_estimates", "conversion_curves", "time_in_stage", "seller_conversion"]
     for name, table in zip([*names, "seller_mix"], tables, strict=True):
         (declared,) = (t for t in estimate_tables() if t.name == name)
         assert set(table) == set(declared.types)
@@ -500,7 +539,7 @@ def test_no_entries_give_empty_tables_of_the_declared_columns() -> None:
 
 def test_incoherent_estimates_are_found() -> None:
     (table,) = (t for t in estimate_tables() if t.name == "conversion_estimates")
-    good = conversion.estimates(entries([{"entered": 100, "won": 10}, {"entered": 100}]))[0]
+    good = conversion.conversion_tables(entries([{"entered": 100, "won": 10}, {"entered": 100}]))[0]
     assert incoherent(good, table) == []
     for column, value in (("high_rate", 0.0), ("estimated_rate", 1.2), ("n_events", 5)):
         assert incoherent(good.assign(**{column: value}), table)

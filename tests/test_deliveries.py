@@ -17,8 +17,12 @@ import yaml
 from conftest import MAPPINGS, build, hashes, mart, set_company
 
 from ingestion.home import Home
-from ingestion.landing import Landing, is_new
-from ingestion.loads import unaccounted
+from ingestion.landing.accounting import unaccounted
+from ingestion.landing.deciding import Landing
+from ingestion.landing.inbox import is_new
+from ingestion.landing.report import Report
+from publishing.gate.checks import CheckResult
+from publishing.gate.landed_files import check_landing
 
 DEALS = "deal_id,stage_id,status,pipeline_id,created_at,amount,currency,seller_id\n"
 CHANGES = "deal_id,field,new_value,occurred_at,fidelity\n"
@@ -163,7 +167,7 @@ def test_each_sheet_of_a_workbook_lands_by_its_own_mapping(crm: Home) -> None:
     }
     deliver(crm, **{"book-2026-03-31.xlsx": workbook(**sheets)})
     report = Landing(crm).run()
-    found = {file.name: file.entry for file in report.files}
+    found = {file.name: file.file_kind for file in report.files}
     assert found == {"book-2026-03-31.xlsx [part-deals]": "crm/deals",
                      "book-2026-03-31.xlsx [Log]": "crm/changes"}  # fmt: skip
     assert all("[Readme]" in file.unused for file in report.files)
@@ -180,7 +184,7 @@ def test_a_mapping_added_later_takes_the_sheets_it_is_for(crm: Home) -> None:
         "doc": "t", "headers": [["Call"], ["When"]], "tables": {"activities": {
             "columns": columns}}}}}  # fmt: skip
     (crm.mappings / "phone.yml").write_text(yaml.safe_dump(mapping))
-    found = {file.entry: file.accepted for file in Landing(crm).run().files}
+    found = {file.file_kind: file.accepted for file in Landing(crm).run().files}
     assert found == {"crm/deals": 1, "phone/calls": 1}
 
 
@@ -192,7 +196,7 @@ def test_a_better_mapping_added_later_takes_the_file_over(home: Home) -> None:
         (home.mappings / f"{name}.yml").write_text(yaml.safe_dump(mapping))
         deliver(home, **{"x.csv": "Ref,Phase\n1,New\n"})
         report = Landing(home).run()
-        assert [file.entry for file in report.files] == [f"{name}/deals"]
+        assert [file.file_kind for file in report.files] == [f"{name}/deals"]
         assert len(report.loads) == 1
 
 
@@ -289,19 +293,19 @@ def test_every_record_and_krona_is_found_again(crm: Home) -> None:
             assert any(fault in line for line in unaccounted(folders))
 
 
-def test_a_lost_record_stops_the_run(crm: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dagster_project import definitions
+def test_a_lost_record_stops_the_run(crm: Home) -> None:
+    def conserved(report: Report) -> CheckResult:
+        return check_landing(crm, report)[1]
 
     deliver(crm, **DROPS)
     report = Landing(crm).run()
-    monkeypatch.setattr(definitions, "HOME", crm)
-    assert definitions.checked_conservation(report).outcome == "passed"
+    assert conserved(report).outcome == "passed"
     rejects = next(crm.landed.glob("*/rejects.parquet"))
     with duckdb.connect() as connection:
         connection.execute(f"create table t as from '{rejects}'")
         connection.execute(f"insert into t values (1, 'deals', 'made up', '{rejects.parent.name}')")
         connection.execute(f"copy t to '{rejects}' (format parquet)")
-    result = definitions.checked_conservation(report)
+    result = conserved(report)
     assert result.outcome == "failed"
     assert "records in and out differ" in result.detail
 
@@ -312,15 +316,15 @@ def test_a_lost_record_stops_the_run(crm: Home, monkeypatch: pytest.MonkeyPatch)
 def test_a_complete_export_cut_short_deletes_nothing_until_confirmed(
     crm: Home, run_job: Callable[[Home, date], bool]
 ) -> None:
-    from dagster_project.publish import Published
+    from publishing.sets import PublishedSets
 
     everyone = DEALS + "".join(deal(f"D{i}", "A") for i in range(30))
     deliver(crm, **{"all-2026-03-01.csv": everyone})
     assert run_job(crm, date(2026, 3, 1))
     deliver(crm, **{"all-2026-03-02.csv": "".join(everyone.splitlines(keepends=True)[:20])})
     assert not run_job(crm, date(2026, 3, 2))
-    published = Published(crm)
-    (reason,) = published.status()["refused"]["reasons"]
+    published = PublishedSets(crm)
+    (reason,) = published.status().refused.reasons
     assert "11 of 30 deals gone with the crm export known 2026-03-02" in reason
     assert len(mart(published.current(), "pipeline_status")) == 30
     set_company(

@@ -1,14 +1,15 @@
 """The gate: three outcomes, and no expectation that passes because it saw nothing."""
 
 from datetime import date
-from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from dagster_project import gate
-from dagster_project.gate import FAILED, NOT_APPLICABLE, PASSED, CheckResult, Refused, Results
 from ingestion.company import Company
+from ingestion.home import Home
+from publishing.gate import expectations
+from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult, Refused, Results
+from publishing.gate.great_expectations import Validator
 
 
 def deals(n: int, amount: float = 100.0, known: float = 1.0) -> pd.DataFrame:
@@ -33,29 +34,34 @@ def rates(rate: float, n_mature: int = 200) -> pd.DataFrame:
 
 
 def wins(rate: float, effective_n: float = 200) -> pd.DataFrame:
-    row = {"cut": "all", "definition_id": "won", "horizon_days": 365, "effective_n": effective_n}
+    row = {
+        "dimension": "all",
+        "definition_id": "won",
+        "horizon_days": 365,
+        "effective_n": effective_n,
+    }
     return pd.DataFrame([{**row, "estimated_rate": rate}])
 
 
-def stays(days: float) -> pd.DataFrame:
-    row = {"cut": "all", "horizon_days": 365, "n_events": 40, "p80_days_in_stage": days}
+def won_visits(days: float) -> pd.DataFrame:
+    row = {"dimension": "all", "horizon_days": 365, "n_events": 40, "p80_days_in_stage": days}
     return pd.DataFrame([row])
 
 
 def moves(n: int, gone: int, day: str = "2026-03-31") -> pd.DataFrame:
     """`n` deals, the last `gone` of which an export no longer names."""
     ids = [f"crm:{i}" for i in range(n)]
-    created = pd.DataFrame({"journey_id": ids, "kind": "create", "move_number": 1,
+    created = pd.DataFrame({"journey_id": ids, "move_kind": "create", "move_number": 1,
                             "occurred_at": pd.Timestamp("2026-01-01")})  # fmt: skip
-    deleted = pd.DataFrame({"journey_id": ids[n - gone :], "kind": "delete", "move_number": 2,
+    deleted = pd.DataFrame({"journey_id": ids[n - gone :], "move_kind": "delete", "move_number": 2,
                             "occurred_at": pd.Timestamp(day)})  # fmt: skip
     frame = pd.concat([created, deleted], ignore_index=True)
     return frame.assign(record_type="deal", known_at=frame["occurred_at"])
 
 
 def ask(name: str, now: pd.DataFrame, before: pd.DataFrame | None) -> CheckResult:
-    (expectation,) = (e for e in gate.EXPECTATIONS if e.name == name)
-    return gate._asked(expectation, gate.Frames(now, before), gate._Validator(), {})
+    (expectation,) = (e for e in expectations.EXPECTATIONS if e.name == name)
+    return expectations._asked(expectation, expectations.Frames(now, before), Validator(), {})
 
 
 @pytest.mark.parametrize(
@@ -70,7 +76,12 @@ def ask(name: str, now: pd.DataFrame, before: pd.DataFrame | None) -> CheckResul
         ("yearly_win_rates_are_rates", rates(0.2), None, rates(0.0)),
         ("yearly_win_rates_are_rates", rates(0.2), None, rates(1.0)),
         ("win_estimates_keep_their_scale", wins(0.2), wins(0.25), wins(0.8)),
-        ("stays_of_won_deals_keep_their_scale", stays(20), stays(15), stays(1.5)),
+        (
+            "time_in_stage_of_won_deals_keeps_its_scale",
+            won_visits(20),
+            won_visits(15),
+            won_visits(1.5),
+        ),
     ],
 )
 def test_each_expectation_has_a_violation_that_makes_it_fail(
@@ -83,16 +94,16 @@ def test_each_expectation_has_a_violation_that_makes_it_fail(
     assert "expected" in result.detail
 
 
-@pytest.mark.parametrize("expectation", gate.EXPECTATIONS, ids=lambda e: e.name)
+@pytest.mark.parametrize("expectation", expectations.EXPECTATIONS, ids=lambda e: e.name)
 def test_a_first_run_and_a_small_company_are_not_applicable(
-    expectation: gate.Expectation,
+    expectation: expectations.Expectation,
 ) -> None:
     now = {
         "dim_deals": deals(5),
         "fct_stage_visits": visits(5, 9),
         "fct_stage_transitions": moves(100, 3),
         "conversion_estimates": wins(0.2, effective_n=40),
-        "stage_stays": stays(20).assign(n_events=5),
+        "time_in_stage": won_visits(20).assign(n_events=5),
     }
     frame = now.get(expectation.table, rates(1.0, n_mature=10))
     for before in (None, frame):
@@ -122,16 +133,16 @@ def test_an_expectation_that_sees_no_rows_fails_and_does_not_pass() -> None:
 def test_an_accepted_change_passes_on_its_day_only() -> None:
     change = {"check": "amounts_keep_their_scale", "as_of": "2026-03-31", "why": "now in thousands"}
     company = Company.model_validate({"accepted_changes": [change]})
-    (expectation,) = (e for e in gate.EXPECTATIONS if e.name == "amounts_keep_their_scale")
-    frames = gate.Frames(deals(60, 100_000), deals(60))
+    (expectation,) = (e for e in expectations.EXPECTATIONS if e.name == "amounts_keep_their_scale")
+    frames = expectations.Frames(deals(60, 100_000), deals(60))
     for day, outcome in ((date(2026, 3, 31), NOT_APPLICABLE), (date(2026, 4, 1), FAILED)):
-        allowed = gate.accepted(company, day)
-        assert gate._asked(expectation, frames, gate._Validator(), allowed).outcome == outcome
+        allowed = expectations.accepted(company, day)
+        assert expectations._asked(expectation, frames, Validator(), allowed).outcome == outcome
 
 
-def test_a_missing_result_or_one_of_another_run_refuses(tmp_path: Path) -> None:
-    Results(tmp_path, "old").store("dbt", [CheckResult("a", "dbt", PASSED)])
-    results = Results(tmp_path, "new")
+def test_a_missing_result_or_one_of_another_run_refuses(home: Home) -> None:
+    Results(home, "old").store("dbt", [CheckResult("a", "dbt", PASSED)])
+    results = Results(home, "new")
     with pytest.raises(Refused, match="a: was not evaluated"):
         results.require({"a"})
     results.store("dbt", [CheckResult("a", "dbt", PASSED)])
@@ -142,19 +153,18 @@ def test_a_missing_result_or_one_of_another_run_refuses(tmp_path: Path) -> None:
 
 
 def test_there_is_no_fourth_outcome() -> None:
-    with pytest.raises(ValueError, match="no such outcome"):
-        CheckResult("a", "dbt", "warned")
+    with pytest.raises(ValueError, match="'passed', 'failed' or 'not_applicable'"):
+        CheckResult("a", "dbt", "warned")  # type: ignore[arg-type]
 
 
-def test_alerts_are_off_until_configured(monkeypatch: pytest.MonkeyPatch) -> None:
-    from dagster_project import definitions
+def test_alerts_are_off_until_configured() -> None:
+    from dagster_project.triggers import alert_sensors
 
-    assert definitions.alert_sensors() == []
+    assert alert_sensors(Company()) == []
     alerts = {
         "email_from": "run@firm.example",
         "email_to": ["team@firm.example"],
         "smtp_host": "mail.firm.example",
         "slack_channel": "#sales",
     }
-    monkeypatch.setattr(definitions, "COMPANY", Company.model_validate({"alerts": alerts}))
-    assert len(definitions.alert_sensors()) == 2
+    assert len(alert_sensors(Company.model_validate({"alerts": alerts}))) == 2

@@ -9,40 +9,42 @@ from typing import Any
 import pytest
 from conftest import build
 
-from dagster_project import dbt_build
 from ingestion.home import Home
+from publishing import catalogue
+from publishing.dbt_process import invoke
 
 DBT = Path(__file__).parents[1] / "dbt"
-LAYERS = {"staging": ("source", "staging"), "intermediate": ("staging", "intermediate", "marts")}
-LAYERS["marts"] = ("staging", "intermediate", "marts")
-PREFIX = {"staging": "stg_", "intermediate": "int_"}
+SUBJECTS = ("records", "ledger", "pipeline", "conversion")
+# Within a subject: what exports say, then steps on the way, then what is published.
+KINDS = ("stg_", "int_", "")
 
 MARTS = {
     "fct_stage_transitions", "fct_stage_visits", "conversion_by_segment", "conversion_by_seller",
     "conversion_by_source", "dim_deals", "dim_stages", "dim_sellers", "dim_accounts",
     "ledger_disagreements", "fct_pipeline_changes", "stage_flow", "pipeline_movement",
     "pipeline_status", "deal_credits", "amount_restatements", "fct_stage_entries",
+    "deal_counts",
 }  # fmt: skip
 ESTIMATES = {
-    "conversion_estimates", "conversion_curves", "stage_stays", "seller_conversion", "seller_mix",
+    "conversion_estimates", "conversion_curves", "time_in_stage", "seller_conversion", "seller_mix",
 }  # fmt: skip
 
 
 def models() -> list[dict[str, Any]]:
-    return [n for n in dbt_build.nodes().values() if n["resource_type"] == "model"]
+    return [n for n in catalogue.nodes().values() if n["resource_type"] == "model"]
 
 
 def attached_tests(model: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         n
-        for n in dbt_build.nodes().values()
+        for n in catalogue.nodes().values()
         if n["resource_type"] == "test" and n.get("attached_node") == model["unique_id"]
     ]
 
 
 def test_the_published_tables_are_these() -> None:
-    assert {model.name for model in dbt_build.published_models()} == MARTS
-    assert {table.name for table in dbt_build.estimate_tables()} == ESTIMATES
+    assert {model.name for model in catalogue.published_models()} == MARTS
+    assert {table.name for table in catalogue.estimate_tables()} == ESTIMATES
 
 
 def test_no_model_reads_an_estimate() -> None:
@@ -50,8 +52,10 @@ def test_no_model_reads_an_estimate() -> None:
     assert not [parent for parent in read if parent.startswith("source.mellantid.estimates")]
 
 
-@pytest.mark.parametrize("table", dbt_build.estimate_tables(), ids=lambda t: t.name)
-def test_estimates_state_their_grain_and_describe_every_column(table: dbt_build.Model) -> None:
+@pytest.mark.parametrize("table", catalogue.estimate_tables(), ids=lambda t: t.name)
+def test_estimates_state_their_grain_and_describe_every_column(
+    table: catalogue.PublishedTable,
+) -> None:
     assert table.description.startswith("One row per ")
     assert table.grain and set(table.grain) <= set(table.columns)
     always = {"definition_id", "n_entered", "n_mature", "n_events", "effective_n", "maturity_rate",
@@ -62,15 +66,24 @@ def test_estimates_state_their_grain_and_describe_every_column(table: dbt_build.
         assert table.types[column], f"{table.name}.{column} has no type"
 
 
+def place(node: dict[str, Any]) -> tuple[int, int]:
+    """Subject and kind of a model, as numbers in the order that arrows may follow."""
+    prefix = next(i for i, p in enumerate(KINDS) if node["name"].startswith(p))
+    return SUBJECTS.index(node["fqn"][1]), prefix
+
+
 @pytest.mark.parametrize("model", models(), ids=lambda m: m["name"])
-def test_layer_order_and_names(model: dict[str, Any]) -> None:
-    layer = model["fqn"][1]
-    assert model["name"].startswith(PREFIX.get(layer, ""))
-    for parent in model["depends_on"]["nodes"]:
-        kind = parent.split(".")[0]
-        above = kind if kind == "source" else dbt_build.nodes()[parent]["fqn"][1]
-        assert above in LAYERS[layer], f"{model['name']} reads {parent}"
+def test_a_model_reads_its_own_subject_and_those_above_it(model: dict[str, Any]) -> None:
     assert model["description"], "no description"
+    assert bool(model["contract"]["enforced"]) == (KINDS[place(model)[1]] == "")
+    for parent in model["depends_on"]["nodes"]:
+        if parent.startswith("source."):
+            assert model["name"].startswith("stg_") or parent.endswith(".horizons")
+            continue
+        subject, kind = place(catalogue.nodes()[parent])
+        assert subject <= place(model)[0], f"{model['name']} reads {parent}"
+        if subject == place(model)[0]:
+            assert kind <= place(model)[1], f"{model['name']} reads {parent}"
 
 
 @pytest.mark.parametrize("name", sorted(MARTS))
@@ -78,10 +91,14 @@ def test_marts_state_and_test_their_grain_and_describe_every_column(name: str) -
     (model,) = (m for m in models() if m["name"] == name)
     assert model["description"].startswith("One row per ")
     assert model["contract"]["enforced"]
-    grain = [t for t in attached_tests(model) if t["test_metadata"]["name"] == "unique_grain"]
+    grain = [
+        t
+        for t in attached_tests(model)
+        if t["test_metadata"]["name"] == "unique_combination_of_columns"
+    ]
     assert len(grain) == 1
     columns = model["columns"]
-    assert set(grain[0]["test_metadata"]["kwargs"]["columns"]) <= set(columns)
+    assert set(grain[0]["test_metadata"]["kwargs"]["combination_of_columns"]) <= set(columns)
     for column, facts in columns.items():
         assert facts["description"], f"{name}.{column} has no description"
         assert facts["data_type"], f"{name}.{column} has no type"
@@ -91,7 +108,7 @@ def test_names_follow_the_grammar() -> None:
     """Times _at, dates _on, counts n_, rates _rate, booleans is_/has_: one meaning, one suffix."""
     types = {"timestamp": r".*_at(_earliest)?", "date": r".*_on|as_of|entered_month"}
     types["boolean"] = r"(is|has)_.*"
-    for table in dbt_build.published_tables():
+    for table in catalogue.published_tables():
         for column, kind in table.types.items():
             if pattern := types.get(kind):
                 assert re.fullmatch(pattern, column), f"{table.name}.{column}"
@@ -137,18 +154,16 @@ def test_compiled_sql_holds_no_clock_or_randomness(nothing: Home) -> None:
 
 
 def test_every_input_column_has_a_privacy_class_in_dbt_too() -> None:
-    manifest = json.loads(dbt_build.manifest_path().read_text())
+    manifest = json.loads(catalogue.manifest_path().read_text())
     for source in manifest["sources"].values():
-        if source["source_name"] == "raw" and source["name"] != "run":
+        if source["source_name"] == "raw" and source["name"] not in ("run", "horizons"):
             for column in source["columns"].values():
                 assert column["config"]["meta"]["privacy"]
 
 
 def test_unit_attached_tests_the_models_pass(nothing: Home) -> None:
     folder = nothing.warehouse / "2026-01-01"
-    dbt_build.invoke(
-        ["test", "--select", "test_type:unit", "--profiles-dir", str(folder)], folder / "unit"
-    )
+    invoke(["test", "--select", "test_type:unit", "--profiles-dir", str(folder)], folder / "unit")
     results = json.loads((folder / "unit" / "run_results.json").read_text())["results"]
     failed = [f"{r['unique_id']}: {r['message']}" for r in results if r["status"] != "pass"]
     assert not failed, "\n".join(failed)

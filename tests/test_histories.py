@@ -6,12 +6,10 @@ import subprocess
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import MAPPINGS, against_reference, build, hashes, mart
-from histories import AS_OF, histories, write
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from histories import AS_OF, made_up, write
 
 from ingestion.home import Home
 from simulation.company import simulate
@@ -21,23 +19,6 @@ KINDS = {
     "create", "advance", "skip", "regress", "won", "lost", "reopen_after_lost",
     "reopen_after_won", "pipeline_change", "delete", "restore", "merge",
 }  # fmt: skip
-
-
-def made_up(n: int, number: int) -> list[dict[str, list[dict[str, Any]]]]:
-    """`n` histories; the same number gives the same ones."""
-    found: list[dict[str, list[dict[str, Any]]]] = []
-
-    @seed(number)
-    @settings(
-        max_examples=n, database=None, deadline=None, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )  # fmt: skip
-    @given(histories())
-    def collect(history: dict[str, list[dict[str, Any]]]) -> None:
-        found.append(history)
-
-    collect()
-    return found
 
 
 def company(home: Home, n: int, number: int) -> Path:
@@ -50,7 +31,7 @@ def company(home: Home, n: int, number: int) -> Path:
 def test_five_hundred_histories_equal_the_reference(home: Home) -> None:
     marts = company(home, 500, 1)
     moves = mart(marts, "fct_stage_transitions")
-    assert set(moves["kind"]) == KINDS
+    assert set(moves["move_kind"]) == KINDS
     for flag in ("is_bulk", "is_correction", "is_conversion", "is_order_inferred"):
         assert moves[flag].any(), flag
     assert len(made_up(500, 1)) >= 500
@@ -69,7 +50,7 @@ def test_ten_thousand_histories_equal_the_reference(home: Home, number: int) -> 
 def record(what: str, marts: Path, differences: list[str]) -> None:
     """Add a line to docs/campaign.md, where CAMPAIGN asks for it."""
     moves = mart(marts, "fct_stage_transitions")
-    kinds = Counter(moves["kind"])
+    kinds = Counter(moves["move_kind"])
     if os.environ.get("CAMPAIGN"):
         root = Path(__file__).parents[1]
         git = ["git", "describe", "--always"]

@@ -13,7 +13,10 @@ import yaml
 
 from ingestion.errors import UserError
 from ingestion.home import Home
-from ingestion.landing import FileOutcome, Landing, Report, is_new, manifests
+from ingestion.landing.deciding import Landing
+from ingestion.landing.inbox import is_new
+from ingestion.landing.manifest import read_manifests
+from ingestion.landing.report import FileOutcome, Report
 
 LONG = """Deal,Stage,Entered at,Owner,Amount
 D1,Lead,2026-01-02,Ann,100
@@ -256,10 +259,11 @@ files:
     )
     (home.inbox / "x.txt").write_text("Ref|Phase|Worth\n7|Neu|1,5\n")
     report = Landing(home).run()
-    assert (report.files[0].entry, report.files[0].accepted) == ("acme/deals", 1)
-    facts = [m for m in manifests(home, report.loads) if m["entry"] == "acme/deals"]
-    money = {"in": "1.50", "accepted": "1.50", "quarantined": "0.00"}
-    assert facts[0]["money"]["deals"] == {kind: {"EUR": sum_} for kind, sum_ in money.items()}
+    assert (report.files[0].file_kind, report.files[0].accepted) == ("acme/deals", 1)
+    facts = [m for m in read_manifests(home, report.loads) if m.file_kind == "acme/deals"]
+    money = facts[0].money["deals"]
+    assert (money.came_in, money.accepted) == ({"EUR": "1.50"}, {"EUR": "1.50"})
+    assert money.quarantined == {"EUR": "0.00"}
 
 
 def test_a_missing_required_column_names_file_mapping_and_nearest_header(home: Home) -> None:
@@ -362,7 +366,7 @@ def test_hubspot_calls_by_api_name_and_by_label_are_the_same_call(home: Home) ->
         "5,2026-01-02 11:00,Connected,Outbound,61500,7,1\n"
     )
     report = Landing(home).run()
-    assert {file.entry for file in report.files} == {"hubspot/calls"}
+    assert {file.file_kind for file in report.files} == {"hubspot/calls"}
     paths = [str(home.landed / file.load_id / "activities.parquet") for file in report.files]
     with duckdb.connect() as connection:
         rows = connection.execute(
@@ -457,7 +461,7 @@ def test_salesforce_opportunities_by_api_name_by_label_and_as_synced(
         "Existing Customer - Upgrade,Web,005X,001Z,75,false\n"
     )
     (file,) = Landing(home).run().files
-    assert file.entry == "salesforce/opportunities"
+    assert file.file_kind == "salesforce/opportunities"
     columns = (
         "deal_id, stage_id, pipeline_id, cast(amount as varchar), currency, "
         "cast(expected_close_on as varchar), deal_type, source, seller_id, account_id, "
@@ -482,7 +486,7 @@ def test_salesforce_tasks_and_events_are_calls_and_meetings_of_what_their_ids_sa
         "00U1,006A,003C,005X,2026-01-07T09:00:00Z,2026-01-07T10:00:00Z,false,false\n"
         "00U2,006A,003C,005X,2026-01-07T09:00:00Z,2026-01-07T10:00:00Z,false,TRUE\n"
     )
-    files = {file.entry: file for file in Landing(home).run().files}
+    files = {file.file_kind: file for file in Landing(home).run().files}
     columns = (
         "activity_id, type, cast(occurred_at as varchar), deal_id, lead_id, contact_id, is_deleted"
     )

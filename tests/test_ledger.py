@@ -17,7 +17,8 @@ from conftest import against_reference, build, hashes, mart, reference
 from reference import Reference
 
 from analysis import conversion
-from analysis.incidence import wilson
+from analysis.entries import Entries
+from analysis.intervals import wilson
 from ingestion.home import Home
 from simulation.company import Company, simulate
 from simulation.home import write_drop, write_home
@@ -90,7 +91,7 @@ def test_weekly_flow_equals_a_recount_of_the_moves(simulated: Path) -> None:
     """In and out of each open stage by week, and who is there at its end, from the moves alone."""
     moves = mart(simulated, "fct_stage_transitions")
     flow = mart(simulated, "stage_flow")
-    is_open = mart(simulated, "dim_stages").query("kind == 'open'")["stage_id"]
+    is_open = mart(simulated, "dim_stages").query("stage_kind == 'open'")["stage_id"]
     monday = pd.to_datetime(moves["occurred_on"]).dt.to_period("W-SUN").dt.start_time
     entries = moves[moves["to_stage_id"].isin(is_open)].assign(week=monday)
     exits = moves[moves["from_stage_id"].isin(is_open)].assign(week=monday)
@@ -103,7 +104,7 @@ def test_weekly_flow_equals_a_recount_of_the_moves(simulated: Path) -> None:
         "lost": "n_lost", "pipeline_change": "n_handed_over", "delete": "n_deleted",
     }  # fmt: skip
     for kind, column in names.items():
-        left = exits[exits["kind"] == kind].groupby(["from_stage_id", "week"]).size()
+        left = exits[exits["move_kind"] == kind].groupby(["from_stage_id", "week"]).size()
         assert by_week[column][lambda n: n > 0].to_dict() == left.to_dict(), kind
     left = exits.groupby("from_stage_id").size()
     stays = entered.groupby(level=0).sum().sub(left, fill_value=0)
@@ -208,7 +209,7 @@ def test_an_amount_changed_after_the_win_is_listed_and_changes_nothing_else(
 
 
 def test_what_was_won_leaves_the_pipeline_for_what_it_was_won_for(simulated: Path) -> None:
-    moves = mart(simulated, "fct_stage_transitions").query("kind == 'won'")
+    moves = mart(simulated, "fct_stage_transitions").query("move_kind == 'won'")
     changes = mart(simulated, "fct_pipeline_changes").query("movement == 'won'")
     assert len(moves) == len(changes) > 20
     assert -changes["amount_base"].sum() == moves["amount_base"].sum()
@@ -231,7 +232,7 @@ def test_conversion_counts_equal_a_recount_of_the_reference(simulated: Path) -> 
             journeys[row["journey_id"]].append(row)
     counts: Counter[tuple[str, str, str]] = Counter()
     for journey, moves in journeys.items():
-        if journey in renewals or moves[-1]["kind"] == "merge":
+        if journey in renewals or moves[-1]["move_kind"] == "merge":
             continue
         seen = set()
         for i, entry in enumerate(moves):
@@ -282,7 +283,7 @@ def _reached(
             further = further or (is_open and here > there)
         if further:
             found["next_any"] = found["next_any"] or at
-        if i == 0 and move["kind"] in ("advance", "won") and move["stages_moved"] == 1:
+        if i == 0 and move["move_kind"] in ("advance", "won") and move["stages_moved"] == 1:
             found["next_direct"] = at
         if kind == "won" and not found["won"]:
             found["won"] = at
@@ -302,7 +303,7 @@ def test_estimates_of_finished_cohorts_equal_their_counts(simulated: Path) -> No
     """Of deals entered a year ago and earlier nothing is left to estimate."""
     frame = mart(simulated, "fct_stage_entries").query("record_type == 'deal'")
     months = frame["entered_month"] <= pd.Timestamp("2025-05-01")
-    found = conversion.estimates(conversion.Entries(frame[months]))[0].query("cut == 'segment'")
+    found = conversion.conversion_tables(Entries(frame[months]))[0].query("dimension == 'segment'")
     counts = mart(simulated, "conversion_by_segment")
     assert set(counts["horizon_days"]) == set(conversion.HORIZONS)
     counts = counts[counts["entered_month"] <= pd.Timestamp("2025-05-01")]
@@ -312,7 +313,7 @@ def test_estimates_of_finished_cohorts_equal_their_counts(simulated: Path) -> No
     keys = ["pipeline_id", "stage_id", "segment", "definition_id", "horizon_days"]
     columns = ["n_entered", "n_mature", "n_reached"]
     counted = counts.groupby(keys, dropna=False)[columns].sum().reset_index()
-    joined = counted.merge(found.rename(columns={"cut_value": "segment"}), on=keys)
+    joined = counted.merge(found.rename(columns={"dimension_value": "segment"}), on=keys)
     assert len(joined) == len(found) > 200
     assert (joined["n_entered_x"] == joined["n_entered_y"]).all()
     assert (joined["n_mature_x"] == joined["n_entered_x"]).all()
@@ -437,9 +438,18 @@ def test_a_past_day_reconstructed_is_what_was_known_then(
     other.prepare()
     assert mart(build(other, EARLIER), "fct_stage_transitions").empty
     later = build(other, EARLIER, "as_reconstructed")
-    columns = ["journey_id", "to_stage_id", "kind", "stages_moved", "occurred_at", "is_correction"]
+    columns = [
+        "journey_id",
+        "to_stage_id",
+        "move_kind",
+        "stages_moved",
+        "occurred_at",
+        "is_correction",
+    ]
     before, after = (
-        mart(marts, "fct_stage_transitions").query("record_type == 'deal' and kind != 'delete'")
+        mart(marts, "fct_stage_transitions").query(
+            "record_type == 'deal' and move_kind != 'delete'"
+        )
         for marts in (known, later)
     )
     # Salesforce logs an owner only when it changes: the others are known from later exports alone.
@@ -468,7 +478,7 @@ def test_snapshots_keep_both_bounds_of_what_happened_between_them(home: Home) ->
     )
     moves = mart(build(home, date(2026, 4, 1)), "fct_stage_transitions")
     found = moves.sort_values(["deal_id", "move_number"])[
-        ["deal_id", "kind", "fidelity", "occurred_at_earliest", "occurred_at"]
+        ["deal_id", "move_kind", "fidelity", "occurred_at_earliest", "occurred_at"]
     ].map(str)
     assert found.to_numpy().tolist() == [
         ["sheet:d", "create", "created_closed", "NaT", "2026-01-09 23:00:00"],
@@ -491,7 +501,7 @@ def test_a_wide_sheet_has_the_latest_entry_per_stage(home: Home) -> None:
         "e,2026-01-10,,,A,\n"
     )
     moves = mart(build(home, date(2030, 1, 1)), "fct_stage_transitions")
-    found = moves.sort_values(["deal_id", "move_number"])[["deal_id", "kind", "fidelity"]]
+    found = moves.sort_values(["deal_id", "move_number"])[["deal_id", "move_kind", "fidelity"]]
     assert found.to_numpy().tolist() == [
         ["sheet:d", "create", "latest_per_stage"],
         ["sheet:d", "advance", "latest_per_stage"],
@@ -514,7 +524,7 @@ def test_a_long_sheet_is_a_log_and_places_the_deal_where_it_last_was(home: Home)
     )
     marts = build(home, date(2030, 1, 1))
     moves = mart(marts, "fct_stage_transitions").sort_values("move_number")
-    assert moves[["kind", "seller_id", "amount"]].to_numpy().tolist() == [
+    assert moves[["move_kind", "seller_id", "amount"]].to_numpy().tolist() == [
         ["create", "sheet:Ann", 100.0],
         ["advance", "sheet:Bo", 120.0],
         ["regress", "sheet:Bo", 120.0],
@@ -539,7 +549,7 @@ LOG = "dealId,property,value,timestamp\n"
 def kinds(moves: pd.DataFrame) -> dict[str, list[str]]:
     """Per deal, its moves as `kind stage`."""
     moves = moves.sort_values(["deal_id", "move_number"])
-    moves["move"] = moves["kind"] + " " + moves["to_stage_id"].str.partition(":")[2]
+    moves["move"] = moves["move_kind"] + " " + moves["to_stage_id"].str.partition(":")[2]
     return moves.groupby("deal_id")["move"].agg(list).to_dict()
 
 
@@ -575,9 +585,9 @@ def test_dates_that_contradict_each_other_leave_the_deal_where_the_export_has_it
         "sheet:twice": ["create A", "lost Lost", "reopen_after_lost B", "lost Lost"],
         "sheet:typo": ["create A"],
     }
-    gap = moves.query("deal_id == 'sheet:gap' and kind == 'advance'").iloc[0]
+    gap = moves.query("deal_id == 'sheet:gap' and move_kind == 'advance'").iloc[0]
     assert str(gap["occurred_at_earliest"]) == "2026-01-31 22:59:59"
-    won = moves.query("kind == 'won'").set_index("deal_id")
+    won = moves.query("move_kind == 'won'").set_index("deal_id")
     assert won["is_time_inferred"].to_dict() == {"sheet:back": True, "sheet:sameday": True}
     last = mart(marts, "fct_stage_visits").query("is_censored").set_index("deal_id")["stage_id"]
     assert last.to_dict() == mart(marts, "dim_deals").set_index("deal_id")["stage_id"].to_dict()

@@ -13,7 +13,8 @@ import yaml
 from conftest import build, mart
 
 from ingestion.home import Home
-from ingestion.landing import FileOutcome, Landing
+from ingestion.landing.deciding import Landing
+from ingestion.landing.report import FileOutcome
 
 
 def landed(home: Home, file: FileOutcome, table: str, columns: str) -> list[tuple[Any, ...]]:
@@ -95,7 +96,7 @@ PIPEDRIVE_DEAL = (
 )  # fmt: skip
 def test_pipedrive_lists_of_deals(home: Home, content: str | bytes) -> None:
     file = land(home, "deals-2026-02-28", content)
-    assert file.entry == "pipedrive/deals"
+    assert file.file_kind == "pipedrive/deals"
     assert landed(home, file, "deals", DEAL) == [PIPEDRIVE_DEAL]
 
 
@@ -111,7 +112,7 @@ def test_pipedrive_deals_of_the_api(home: Home) -> None:
     }  # fmt: skip
     gone = deal | {"id": 8, "status": "deleted", "won_time": None}
     file = land(home, "deals-2026-02-28.jsonl", json_lines(deal, gone))
-    assert file.entry == "pipedrive/deals_api"
+    assert file.file_kind == "pipedrive/deals_api"
     first, second = landed(home, file, "deals", DEAL + ", is_deleted")
     assert first == (PIPEDRIVE_DEAL[0], "pipedrive:3", *PIPEDRIVE_DEAL[2:], False)
     assert (second[4], second[-1]) == (None, True)
@@ -138,7 +139,7 @@ CHANGES = "deal_id, field, old_value, new_value, cast(occurred_at as varchar), c
 )  # fmt: skip
 def test_pipedrive_logs_of_changes(home: Home, name: str, content: str) -> None:
     file = land(home, name, content)
-    assert file.entry == "pipedrive/changes"
+    assert file.file_kind == "pipedrive/changes"
     assert landed(home, file, "deal_changes", CHANGES) == [
         ("pipedrive:7", "stage_id", "pipedrive:3", "pipedrive:4", "2026-03-01 10:00:00", "ui")
     ]
@@ -194,7 +195,7 @@ def test_pipedrive_status_and_log_make_one_ledger(home: Home) -> None:
         "7,status,open,won,2026-02-01 09:30:00,3\n"
     )
     moves = mart(build(home, date(2026, 3, 31)), "fct_stage_transitions")
-    found = moves.sort_values("move_number")[["kind", "to_stage_id"]].values.tolist()
+    found = moves.sort_values("move_number")[["move_kind", "to_stage_id"]].values.tolist()
     assert found == [["create", "pipedrive:Qualified"], ["skip", "pipedrive:Proposal Made"],
                      ["won", "pipedrive:Won"]]  # fmt: skip
 
@@ -227,7 +228,7 @@ def test_pipedrive_status_and_log_make_one_ledger(home: Home) -> None:
 )  # fmt: skip
 def test_dynamics_opportunities(home: Home, name: str, content: str | bytes) -> None:
     file = land(home, name, content)
-    assert file.entry == "dynamics/opportunities"
+    assert file.file_kind == "dynamics/opportunities"
     assert landed(home, file, "deals", DEAL + ", probability, lost_reason") == [
         ("dynamics:7", "dynamics:Ann Berg", "dynamics:default", "dynamics:Propose", "lost",
          "1200.50", "SEK", "2026-01-05 08:00:00", "2026-02-01 09:30:00", 0.6, "Out-Sold")
@@ -263,9 +264,9 @@ def test_business_central_entries_are_a_ledger(home: Home, kind: str) -> None:
     if kind == "xlsx":
         content = workbook(*ENTRIES)
     file = land(home, f"Opportunity Entries 2026-02-28.{kind}", content)
-    assert file.entry == "business_central/entries"
+    assert file.file_kind == "business_central/entries"
     moves = mart(build(home, date(2026, 2, 28)), "fct_stage_transitions").sort_values("move_number")
-    found = moves[["kind", "to_stage_id", "seller_id"]].values.tolist()
+    found = moves[["move_kind", "to_stage_id", "seller_id"]].values.tolist()
     expected = [("create", "1", "AB"), ("advance", "2", "AB"), ("regress", "1", "CD"),
                 ("skip", "3", "CD"), ("won", "Won", "CD")]  # fmt: skip
     system = "business_central"
@@ -277,7 +278,7 @@ def test_business_central_lists_of_opportunities_and_stages(home: Home) -> None:
     file = land(home, "Opportunities 2026-02-28.csv",
                 "No.,Description,Salesperson Code,Sales Cycle Code,Status,Creation Date,Date Closed"
                 "\nOP1,Lathe,AB,NEW,In Progress,2026-01-05,\n")  # fmt: skip
-    assert file.entry == "business_central/opportunities"
+    assert file.file_kind == "business_central/opportunities"
     stages = land(home, "Sales Cycle Stages 2026-02-28.csv",
                   "Sales Cycle Code,Stage,Description,Completed %,Chances of Success %\n"
                   "NEW,1,Qualification,2,10\n")  # fmt: skip
@@ -311,7 +312,7 @@ LIME = (
 )  # fmt: skip
 def test_swedish_exports(home: Home, content: bytes, entry: str) -> None:
     file = land(home, "affarer-2026-02-28", content)
-    assert file.entry in (entry, "lime/deals")
+    assert file.file_kind in (entry, "lime/deals")
     assert landed(home, file, "deals", DEAL + ", account_id") == [
         ("lime:Svarv åt Åkeriet", "lime:Åsa Öberg", "lime:default", "lime:Avtal", None,
          "1234567.50", "SEK", "2026-01-04 23:00:00", "2026-01-31 23:00:00", "lime:Åkeri AB")
@@ -380,7 +381,7 @@ def test_mailchimp_activity_names_nobody(home: Home) -> None:
         ("activity-2.jsonl", json_lines(dict(zip(header, row, strict=True)))),
     ):
         file = land(home, name, content)
-        assert file.entry == "mailchimp/email_activity"
+        assert file.file_kind == "mailchimp/email_activity"
         rows |= set(landed(home, file, "activities", columns))
     ((kind, outcome, at, campaign, hashed, identity),) = rows
     assert (kind, outcome, at) == ("mail_event", "opened", "2026-03-01 10:00:00")
@@ -432,7 +433,7 @@ def test_hubspot_views_in_other_languages(home: Home, header: str) -> None:
         '"Contract Sent","1200.5","EUR","2026-01-05 09:00","2026-02-01 10:30","Ann Berg",'
         '"2026-01-20 10:00"\n',
     )
-    assert file.entry == "hubspot/deals"
+    assert file.file_kind == "hubspot/deals"
     assert landed(home, file, "deals", DEAL) == [HUBSPOT_DEAL]
     assert landed(home, file, "deal_changes", "new_value") == [("hubspot:contractsent",)]
 
@@ -456,7 +457,7 @@ def test_hubspot_objects_with_the_history_of_their_properties(home: Home) -> Non
     }  # fmt: skip
     other = {"id": "8", "archived": False, "properties": {"dealstage": "closedlost"}}
     file = land(home, "deals-2026-02-28.jsonl", json_lines(deal, other))
-    assert (file.entry, file.records) == ("hubspot/deals_api", 2)
+    assert (file.file_kind, file.records) == ("hubspot/deals_api", 2)
     assert landed(home, file, "deals", DEAL)[0] == (
         HUBSPOT_DEAL[0], "hubspot:3", *HUBSPOT_DEAL[2:]
     )  # fmt: skip
@@ -500,7 +501,7 @@ def test_hubspot_tables_that_airbyte_syncs(home: Home, tmp_path: Path) -> None:
             '3' as properties_hubspot_owner_id, '2026-02-01T09:30:00Z' as properties_closedate
     """)  # fmt: skip
     file = land(home, "deals.parquet", deals)
-    assert file.entry == "hubspot/deals_synced"
+    assert file.file_kind == "hubspot/deals_synced"
     assert landed(home, file, "deals", DEAL)[0] == (
         HUBSPOT_DEAL[0], "hubspot:3", *HUBSPOT_DEAL[2:]
     )  # fmt: skip

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import MAPPINGS, build
-from histories import AS_OF, write
-from test_histories import made_up
+from histories import AS_OF, made_up, write
 
 from ingestion.home import Home
 from simulation.company import simulate
@@ -22,7 +21,7 @@ SPARK = ROOT / ".venv-spark" / "bin" / "python"
 def on_spark(home: Home, as_of: date, scratch: Path) -> str:
     """Build the home's warehouse again on Spark; what the comparison says."""
     run = subprocess.run(
-        [SPARK, "tests/spark_parity.py", home.root, as_of.isoformat(), scratch],
+        [SPARK, "-m", "measure.parity", home.root, as_of.isoformat(), scratch],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

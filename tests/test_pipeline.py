@@ -53,7 +53,7 @@ def test_a_rate_that_is_missing_is_named_and_counted(crm: Home) -> None:
         ("rate_missing", 0.0, -11000.0, True),
         ("won", -1000.0, 0.0, True),
     ]
-    won = mart(marts, "fct_stage_transitions").query("kind == 'won'")
+    won = mart(marts, "fct_stage_transitions").query("move_kind == 'won'")
     assert won["amount_base"].isna().all() and won["amount"].notna().all()
     march = mart(marts, "pipeline_movement").query("period == 'month' and movement == 'won'")
     assert march["n_unconverted"].tolist() == [1]

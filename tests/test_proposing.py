@@ -13,7 +13,7 @@ from conftest import build, mart, shared
 
 from ingestion.errors import UserError
 from ingestion.home import Home
-from ingestion.landing import Landing
+from ingestion.landing.deciding import Landing
 from ingestion.proposing.writing import as_text, propose_for, save_mapping
 
 SWEDISH = """Ref;Kund;Säljare;Fas;Belopp;Källa;Skapad;Planerat avslut;Sannolikhet
@@ -138,7 +138,7 @@ def test_rows_that_repeat_a_deal_are_its_history(
     save_mapping(home, propose_for(home, file), "own", "x")
     file.rename(home.inbox / file.name)
     moves = mart(build(home, date(2026, 3, 1)), "fct_stage_transitions")
-    assert moves.sort_values("move_number")["kind"].tolist() == kinds
+    assert moves.sort_values("move_number")["move_kind"].tolist() == kinds
 
 
 def test_columns_that_write_dates_differently_each_say_how(home: Home) -> None:
@@ -187,7 +187,7 @@ def test_a_second_kind_of_file_joins_the_first(home: Home) -> None:
     assert list(yaml.safe_load(path.read_text())["files"]) == ["pipeline", "calls"]
     calls.rename(home.inbox / "calls.csv")
     (file,) = Landing(home).run().files
-    assert (file.entry, file.accepted) == ("own/calls", 1)
+    assert (file.file_kind, file.accepted) == ("own/calls", 1)
 
 
 def test_a_file_that_a_mapping_takes_already_is_told_so(home: Home) -> None:

@@ -14,13 +14,15 @@ import duckdb
 import pytest
 from conftest import build, hashes
 
-from dagster_project import dbt_build, publish
-from dagster_project.gate import Refused
-from dagster_project.lease import Lease, LeaseHeld, lease
-from dagster_project.publish import Published, verify
-from dagster_project.warehouse import Warehouse
 from ingestion.errors import UserError
 from ingestion.home import Home
+from publishing import catalogue, schema, sets
+from publishing.gate.checks import Refused
+from publishing.lease import Lease, LeaseHeld, lease
+from publishing.set_manifest import read_manifest
+from publishing.sets import PublishedSets
+from publishing.verification import verify
+from publishing.warehouse import Warehouse
 from simulation.company import simulate
 from simulation.home import write_home
 
@@ -38,40 +40,39 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @pytest.fixture
-def published(built: Home) -> Published:
+def published(built: Home) -> PublishedSets:
     for path in built.published.iterdir():
         subprocess.run(["rm", "-rf", str(path)], check=True)
-    return Published(built)
+    return PublishedSets(built)
 
 
-def put_out(published: Published, as_of: date = DAY) -> Path:
+def put_out(published: PublishedSets, as_of: date = DAY) -> Path:
     """One publish of what is built, as if it had been built for `as_of`."""
     warehouse = Warehouse(published.home, DAY)
     warehouse.as_of = as_of
     with lease(published.home, "test") as held:
-        manifest = published.publish(warehouse, dbt_build.published_models(), [], held, "run")
-    return published.folder / manifest["run"]
+        manifest = published.publish(warehouse, catalogue.published_models(), [], held, "run")
+    return published.folder / manifest.run
 
 
-def test_a_set_holds_every_table_twice_documented_and_hashed(published: Published) -> None:
+def test_a_set_holds_every_table_twice_documented_and_hashed(published: PublishedSets) -> None:
     folder = put_out(published)
-    manifest = published.manifest(folder)
+    manifest = read_manifest(folder)
     assert published.current() == folder
-    assert hashes(folder) == {t: f["content_hash"] for t, f in manifest["tables"].items()}
+    assert hashes(folder) == {t: content.content_hash for t, content in manifest.tables.items()}
     with duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as connection:
         tables = connection.execute("select table_name, comment from duckdb_tables()").fetchall()
         columns = connection.execute(
             "select comment from duckdb_columns() where not internal"
         ).fetchall()
-    assert {name for name, _ in tables} == set(manifest["tables"])
+    assert {name for name, _ in tables} == set(manifest.tables)
     assert all(comment for _, comment in tables)
     assert all(comment for (comment,) in columns)
     assert (folder / "docs" / "index.html").stat().st_size > 100_000
-    for key in ("as_of", "epoch", "schema_version", "code_version", "checks", "loads", "files"):
-        assert key in manifest
+    assert "marts.duckdb" in manifest.files and "docs/index.html" in manifest.files
 
 
-def test_marts_are_in_a_storage_version_that_older_clients_read(published: Published) -> None:
+def test_marts_are_in_a_storage_version_that_older_clients_read(published: PublishedSets) -> None:
     """DuckDB 1.5 reads storage versions 64 to 68 and refuses 69; the number is at byte 12."""
     head = (put_out(published) / "marts.duckdb").open("rb").read(20)
     assert head[8:12] == b"DUCK"
@@ -79,24 +80,24 @@ def test_marts_are_in_a_storage_version_that_older_clients_read(published: Publi
 
 
 def test_a_damaged_set_is_never_made_current(
-    published: Published, monkeypatch: pytest.MonkeyPatch
+    published: PublishedSets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good = put_out(published)
-    whole = publish._verify_in_fresh_process
+    whole = sets.verify_in_fresh_process
 
     def damaged(folder: Path) -> None:
         path = folder / "dim_deals.parquet"
         path.write_bytes(path.read_bytes()[:-1] + b"\0")
         whole(folder)
 
-    monkeypatch.setattr(publish, "_verify_in_fresh_process", damaged)
+    monkeypatch.setattr(sets, "verify_in_fresh_process", damaged)
     with pytest.raises(Refused, match=r"verification: dim_deals.parquet does not read back"):
         put_out(published)
     assert published.current() == good
     assert not list(verify(good))
 
 
-def test_a_past_day_does_not_move_current_backwards(published: Published) -> None:
+def test_a_past_day_does_not_move_current_backwards(published: PublishedSets) -> None:
     today = put_out(published, date(2026, 6, 30))
     past = put_out(published, date(2026, 5, 31))
     assert past.exists()
@@ -106,27 +107,27 @@ def test_a_past_day_does_not_move_current_backwards(published: Published) -> Non
     assert published.last_before(date(2026, 6, 1)) == past
 
 
-def test_rollback_goes_to_the_set_before_and_the_next_run_goes_on(published: Published) -> None:
+def test_rollback_goes_to_the_set_before_and_the_next_run_goes_on(published: PublishedSets) -> None:
     with pytest.raises(UserError, match="no earlier published set"):
         published.rollback()
     first, second = put_out(published), put_out(published)
-    assert published.rollback() == first == published.current()
-    assert published.status()["current"]["run"] == first.name
+    assert published.folder / published.rollback().run == first == published.current()
+    assert published.status().current.run == first.name
     assert second.exists()
     assert put_out(published) == published.current()
 
 
-def test_an_overtaken_run_does_not_publish(published: Published) -> None:
+def test_an_overtaken_run_does_not_publish(published: PublishedSets) -> None:
     good = put_out(published)
     with lease(published.home, "later") as later:
         stale = Lease(later.path, later.epoch - 1)
         warehouse = Warehouse(published.home, DAY)
         with pytest.raises(LeaseHeld, match="overtaken"):
-            published.publish(warehouse, dbt_build.published_models(), [], stale, "run")
+            published.publish(warehouse, catalogue.published_models(), [], stale, "run")
     assert published.current() == good
 
 
-def test_retention_goes_by_age_and_keeps_current_and_previous(published: Published) -> None:
+def test_retention_goes_by_age_and_keeps_current_and_previous(published: PublishedSets) -> None:
     folders = [put_out(published) for _ in range(4)]
     old = time.time() - 31 * 86_400
     for folder in folders[:3]:
@@ -139,7 +140,7 @@ def test_retention_goes_by_age_and_keeps_current_and_previous(published: Publish
 # --- schema --------------------------------------------------------------------------------------
 
 
-def _pretend_before(published: Published, change: Callable[[dict[str, Any]], None]) -> None:
+def _pretend_before(published: PublishedSets, change: Callable[[dict[str, Any]], None]) -> None:
     """Change what the current set is said to have held."""
     path = published.link.resolve() / "manifest.json"
     manifest = json.loads(path.read_text())
@@ -155,7 +156,7 @@ def _pretend_before(published: Published, change: Callable[[dict[str, Any]], Non
     ],
 )
 def test_a_column_that_goes_or_changes_must_be_announced(
-    published: Published,
+    published: PublishedSets,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     change: Callable[[dict[str, Any]], None],
@@ -166,9 +167,9 @@ def test_a_column_that_goes_or_changes_must_be_announced(
     with pytest.raises(Refused, match=f"{column} would be removed, renamed or retyped"):
         put_out(published)
     changelog = tmp_path / "CHANGELOG.md"
-    monkeypatch.setattr(publish, "CHANGELOG", changelog)
-    monkeypatch.setattr(publish, "SCHEMA_VERSION", publish.SCHEMA_VERSION + 1)
-    heading = f"## Schema {publish.SCHEMA_VERSION}\n\n"
+    monkeypatch.setattr(schema, "CHANGELOG", changelog)
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
+    heading = f"## Schema {schema.SCHEMA_VERSION}\n\n"
     changelog.write_text(heading + "`dim_deals.other` went\n## Schema 1\n" + f"`{column}`")
     with pytest.raises(Refused, match=column):
         put_out(published)
@@ -176,7 +177,7 @@ def test_a_column_that_goes_or_changes_must_be_announced(
     put_out(published)
 
 
-def test_a_new_column_needs_no_announcement(published: Published) -> None:
+def test_a_new_column_needs_no_announcement(published: PublishedSets) -> None:
     put_out(published)
     _pretend_before(published, lambda columns: columns.pop("product"))
     put_out(published)
@@ -203,7 +204,9 @@ print(queries, flush=True)
 """
 
 
-def test_a_reader_is_never_disturbed_by_ten_publishes_nor_they_by_it(published: Published) -> None:
+def test_a_reader_is_never_disturbed_by_ten_publishes_nor_they_by_it(
+    published: PublishedSets,
+) -> None:
     put_out(published)
     path = published.link / "marts.duckdb"
     script = [sys.executable, "-c", READER, str(path), str(time.time() + 60)]
@@ -218,7 +221,7 @@ def test_a_reader_is_never_disturbed_by_ten_publishes_nor_they_by_it(published: 
 
 def test_the_lease_says_who_holds_it(home: Home) -> None:
     script = (
-        "import sys, time; from dagster_project.lease import lease; "
+        "import sys, time; from publishing.lease import lease; "
         "from ingestion.home import Home\n"
         "with lease(Home.at(sys.argv[1]), 'the other run'):\n"
         "    print('held', flush=True); time.sleep(60)\n"

@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from ingestion.casting.hashing import normalised_phone
 from ingestion.home import Home
-from ingestion.landing import FileOutcome, Landing
+from ingestion.landing.deciding import Landing
+from ingestion.landing.manifest import read_manifests
+from ingestion.landing.report import FileOutcome
 
 COLUMNS = {
     "deal_id": "Id",
@@ -155,8 +157,8 @@ def test_timestamps(home: Home, text: str, dates: list[str], expected: str) -> N
 
 def test_times_that_occur_twice_are_counted(home: Home) -> None:
     outcome = land(home, "Id,Amount,Created\na,1,2025-10-26 02:30\nb,1,2025-10-26 04:30\n")
-    manifest = json.loads((home.landed / outcome.load_id / "manifest.json").read_text())
-    assert manifest["tables"]["deals"]["ambiguous_times"] == 1
+    (manifest,) = read_manifests(home, [outcome.load_id])
+    assert manifest.tables["deals"].ambiguous_times == 1
 
 
 def test_midnight_that_summer_time_skips_is_still_that_day(home: Home) -> None:

@@ -1,6 +1,5 @@
 """Real data sets, end to end, against counts made here straight from the files with pandas."""
 
-import json
 import shutil
 from datetime import date
 from decimal import Decimal
@@ -12,8 +11,11 @@ import pytest
 from conftest import MAPPINGS, build, hashes, mart, set_company, shared
 
 from analysis import conversion
+from analysis.entries import Entries
 from ingestion.home import Home
-from ingestion.landing import Landing, manifests
+from ingestion.landing.deciding import Landing
+from ingestion.landing.manifest import read_manifests
+from ingestion.landing.receipts import all_receipts
 
 OLIST_ZONE, OLIST_DAY = "America/Sao_Paulo", date(2018, 11, 14)
 MAVEN_ZONE, MAVEN_DAY = "America/Chicago", date(2017, 12, 31)
@@ -107,9 +109,9 @@ def test_olist_estimates_of_the_last_cohorts_lie_above_their_naive_rates(
         won_at=frame["won_at"].where(frame["won_at"] <= day),
         lost_at=frame["lost_at"].where(frame["lost_at"] <= day),
     )
-    found = conversion.estimates(conversion.Entries(frame))[0]
-    found = found.query("cut == 'source' and definition_id == 'won' and horizon_days == 90")
-    found = found.assign(origin=found["cut_value"].fillna("(none)")).set_index("origin")
+    found = conversion.conversion_tables(Entries(frame))[0]
+    found = found.query("dimension == 'source' and definition_id == 'won' and horizon_days == 90")
+    found = found.assign(origin=found["dimension_value"].fillna("(none)")).set_index("origin")
     leads = leads[leads["entered"] >= pd.Timestamp("2018-03-01", tz=OLIST_ZONE)]
     days = (leads["won"] - leads["entered"]).dt.total_seconds() / 86_400
     counted = leads.assign(
@@ -139,7 +141,7 @@ def test_olist_wins_by_seller_and_segment_equal_the_files_count(
 ) -> None:
     _, marts = olist
     deals = pd.read_csv(shared("olist_funnel") / "olist_closed_deals_dataset.csv")
-    wins = mart(marts, "fct_stage_transitions").query("kind == 'won'")
+    wins = mart(marts, "fct_stage_transitions").query("move_kind == 'won'")
     assert len(wins) == len(deals) == 842
     sellers = wins["seller_id"].value_counts().to_dict()
     assert sellers == ("olist:" + deals["sr_id"]).value_counts().to_dict()
@@ -196,9 +198,9 @@ def test_maven_defects_are_mapped_and_reported(maven: tuple[Home, Path]) -> None
     pipeline = pd.read_csv(shared("maven_crm") / "sales_pipeline.csv")
     accounts = pd.read_csv(shared("maven_crm") / "accounts.csv")
     mapped: dict[str, int] = {}
-    for manifest in manifests(home, Landing(home).run().loads):
-        for table in manifest["tables"].values():
-            mapped |= table["mapped"]
+    for manifest in read_manifests(home, Landing(home).run().loads):
+        for table in manifest.tables.values():
+            mapped |= table.mapped
     assert mapped["product"] == (pipeline["product"] == "GTXPro").sum() == 1_480
     assert mapped["segment"] == (accounts["sector"] == "technolgy").sum() == 12
     assert mapped["country"] == (accounts["office_location"] == "Philipines").sum()
@@ -273,8 +275,10 @@ def bpi(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Path, H
 
 def test_bpi_every_event_lands(bpi: tuple[pd.DataFrame, Path, Home]) -> None:
     *_, home = bpi
-    (facts,) = (m for m in manifests(home, Landing(home).run().loads) if m["entry"] == "bpi/events")
-    assert (facts["records"], facts["quarantined"]) == (262_200, 0)
+    (facts,) = (
+        m for m in read_manifests(home, Landing(home).run().loads) if m.file_kind == "bpi/events"
+    )
+    assert (facts.records, facts.quarantined) == (262_200, 0)
 
 
 def test_bpi_transitions_and_seconds_equal_the_files(
@@ -324,22 +328,18 @@ def test_bpi_seller_is_the_resource_in_force(bpi: tuple[pd.DataFrame, Path, Home
     """At each approval: who last touched the application, that event included."""
     moves, marts, _ = bpi
     won = moves[moves["activity"] == "A_APPROVED"].set_index("case_id")["seller"]
-    found = mart(marts, "fct_stage_transitions").query("kind == 'won'").set_index("deal_id")
+    found = mart(marts, "fct_stage_transitions").query("move_kind == 'won'").set_index("deal_id")
     assert found["seller_id"].to_dict() == ("bpi:" + won).rename(lambda c: f"bpi:{c}").to_dict()
 
 
 def test_landing_manifests_account_for_every_record(maven: tuple[Home, Path]) -> None:
     home, _ = maven
-    for receipt_file in home.archive.glob("*.json"):
-        receipt = json.loads(receipt_file.read_text())
-        lines = pd.read_csv(home.archive / receipt["sha256"])
-        (manifest,) = (
-            m
-            for m in manifests(home, Landing(home).run().loads)
-            if m["sha256"] == receipt["sha256"]
-        )
-        assert manifest["records"] == len(lines)
-        assert manifest["records"] == manifest["accepted"] + manifest["quarantined"]
+    manifests = {m.sha256: m for m in read_manifests(home, Landing(home).run().loads)}
+    for receipt in all_receipts(home):
+        lines = pd.read_csv(home.archive / receipt.sha256)
+        manifest = manifests[receipt.sha256]
+        assert manifest.records == len(lines)
+        assert manifest.records == manifest.accepted + manifest.quarantined
 
 
 # --- the two identities, on all of them ----------------------------------------------------------
@@ -449,7 +449,7 @@ def test_synced_tables_land_every_value_they_hold(
             connection.execute(f"copy (from read_csv('{source}')) to '{target}' (format parquet)")
     (file,) = Landing(home).run().files
     frame = pd.read_csv(source, dtype=str, keep_default_na=False, na_values=[""])
-    assert (file.outcome, file.entry, file.records) == ("landed", entry, len(frame))
+    assert (file.outcome, file.file_kind, file.records) == ("landed", entry, len(frame))
     folder = home.landed / file.load_id
     with duckdb.connect() as connection:
         rejects = connection.execute(f"from '{folder}/rejects.parquet'").df()

@@ -36,11 +36,16 @@
     split_part({{ id }}, ':', 1)
 {%- endmacro %}
 
+{# An id as its system writes it: what stands behind its first colon. #}
+{% macro without_system(id) -%}
+    substring({{ id }}, instr({{ id }}, ':') + 1)
+{%- endmacro %}
+
 {#
     Point in time: rows of `history` (alias) in force at `at`. Intervals are half open, and the
     last one has no end.
 #}
-{% macro in_force(history, at) -%}
+{% macro valid_at(history, at) -%}
     {{ history }}.valid_from <= {{ at }}
     and ({{ at }} < {{ history }}.valid_to or {{ history }}.valid_to is null)
 {%- endmacro %}
@@ -50,8 +55,8 @@
     cast(date_trunc('{{ period }}', {{ date }}) as date)
 {%- endmacro %}
 
-{# As `in_force`, for periods of whole days (`from_on`, `until_on`). #}
-{% macro on_day(periods, day) -%}
+{# As `valid_at`, for periods of whole days (`from_on`, `until_on`). #}
+{% macro valid_on(periods, day) -%}
     {{ periods }}.from_on <= {{ day }}
     and ({{ day }} < {{ periods }}.until_on or {{ periods }}.until_on is null)
 {%- endmacro %}
@@ -72,6 +77,6 @@
 {%- endmacro %}
 
 {# Whether two values are not the same, null being the same as null. #}
-{% macro differs(one, other) -%}
+{% macro is_distinct(one, other) -%}
     not coalesce({{ one }} = {{ other }}, {{ one }} is null and {{ other }} is null)
 {%- endmacro %}

@@ -1,7 +1,7 @@
 """The text of a cell, from the file's columns to the mapped value.
 
 Belongs here: where a cell comes from, trimming, words for unknown, value maps, defaults.
-Does not belong here: types (`kinds`).
+Does not belong here: types (`types`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -135,5 +135,5 @@ def _mapped(context: Context, text: str, cell: Cell) -> str:
         mapped = f"case lower({text}) {cases} else {other} end" if cases else other
         mapped = f"case when {text} is not null then {mapped} end"
     if cell.default == "company_currency":
-        return f"coalesce({mapped}, {literal(context.entry.company.currency)})"
+        return f"coalesce({mapped}, {literal(context.file_kind.company.currency)})"
     return f"coalesce({mapped}, {literal(cell.default)})" if cell.default is not None else mapped

@@ -12,7 +12,7 @@ from datetime import datetime
 import duckdb
 
 from ingestion.mappings.forms import Dialect
-from ingestion.mappings.loading import Entry
+from ingestion.mappings.loading import FileKind
 from ingestion.readers.source import Sheet
 
 # Spaces that people and spreadsheets put around words and inside numbers.
@@ -24,7 +24,7 @@ SPACE_CODES = (9, 10, 11, 12, 13, 32, 0xA0, 0x202F)
 class Context:
     """What a cast needs to know beyond its own column."""
 
-    entry: Entry
+    file_kind: FileKind
     sheet: Sheet
     known_at: datetime
     key: bytes
@@ -32,12 +32,12 @@ class Context:
 
     @property
     def dialect(self) -> Dialect:
-        return self.entry.mapping.dialect
+        return self.file_kind.mapping.dialect
 
     @property
     def zone(self) -> str:
         zone = self.dialect.zone
-        return self.entry.company.zone if zone == "company" else zone
+        return self.file_kind.company.zone if zone == "company" else zone
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from ingestion.casting.cells import cell_texts
 from ingestion.casting.context import Context, Part
 from ingestion.mappings.forms import Cell, TableMapping
 from ingestion.sql import identifier
-from ingestion.tables import Column, Kind
+from ingestion.tables import CellType, Column
 
 # An address or number that whoever synced the table has hashed already; hashed again like others.
 OPAQUE = r"(?=.*[A-Za-z])[A-Za-z0-9+/_-]{16,}={0,2}"
-HASHED_KINDS = (Kind.EMAIL_HASH, Kind.PHONE_HASH)
+HASHED_TYPES = (CellType.EMAIL_HASH, CellType.PHONE_HASH)
 
 
 def hash_distinct(context: Context, column: Column, cell: Cell) -> None:
@@ -31,10 +31,10 @@ def hash_distinct(context: Context, column: Column, cell: Cell) -> None:
     ).fetchall()
     rows = []
     for (text,) in found:
-        plain = _normalised(column.kind, text, context.entry.company.country)
+        plain = _normalised(column.cell_type, text, context.file_kind.company.country)
         if plain is not None:
             rows.append((text, hmac.new(context.key, plain.encode(), hashlib.sha256).hexdigest()))
-    prefix = f"{context.entry.system}:" if column.kind is Kind.ID else ""
+    prefix = f"{context.file_kind.system}:" if column.cell_type is CellType.ID else ""
     hashes = pa.table(  # noqa: F841  (read by name below)
         [[text for text, _ in rows], [prefix + digest for _, digest in rows]],
         schema=pa.schema([("text", pa.string()), ("hash", pa.string())]),
@@ -44,12 +44,12 @@ def hash_distinct(context: Context, column: Column, cell: Cell) -> None:
     )
 
 
-def _normalised(kind: Kind, text: str, country: str) -> str | None:
+def _normalised(cell_type: CellType, text: str, country: str) -> str | None:
     if re.fullmatch(OPAQUE, text):
         return text
-    if kind is Kind.EMAIL_HASH:
+    if cell_type is CellType.EMAIL_HASH:
         return normalised_email(text)
-    return normalised_phone(text, country) if kind is Kind.PHONE_HASH else text
+    return normalised_phone(text, country) if cell_type is CellType.PHONE_HASH else text
 
 
 def normalised_email(text: str) -> str | None:

@@ -1,6 +1,6 @@
 """Numbers as text: digits, signs and groups in a dialect.
 
-Belongs here: the one form of a written number. Does not belong here: types (`kinds`).
+Belongs here: the one form of a written number. Does not belong here: types (`types`).
 """
 
 import re

@@ -2,7 +2,7 @@
 
 Belongs here: one vectorised SQL statement per input table, built from the declaration and the
 mapping; rules that need more than one cell of a row.
-Does not belong here: a cell's text (`cells`), a column's type (`kinds`), opening files.
+Does not belong here: a cell's text (`cells`), a column's type (`types`), opening files.
 
 A reason is `header: rule`, the header as the file has it, so that it can be found there. It never
 holds the value: a reject list is read by many.
@@ -12,12 +12,13 @@ import re
 
 from ingestion.casting.cells import cell_texts, header_of
 from ingestion.casting.context import Cast, Context, Part, TypedTable, projected
-from ingestion.casting.hashing import HASHED_KINDS, hash_distinct
-from ingestion.casting.kinds import cast_column
+from ingestion.casting.hashing import HASHED_TYPES, hash_distinct
 from ingestion.casting.times import known_at_cast
+from ingestion.casting.types import cast_column
 from ingestion.errors import FileRejected
 from ingestion.mappings.forms import TableMapping
 from ingestion.mappings.headers import place_of
+from ingestion.reasons import Quarantine, Rejection
 from ingestion.sql import literal
 from ingestion.tables import TABLES, Table
 
@@ -34,7 +35,7 @@ def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable
     table = TABLES[name]
     absent = _absent(context, table, mapping)
     for column, cell in mapping.columns.items():
-        if table.by_name[column].kind in HASHED_KINDS or cell.hashed:
+        if table.by_name[column].cell_type in HASHED_TYPES or cell.hashed:
             hash_distinct(context, table.by_name[column], cell)
     parts = _parts(context, mapping)
     typed = [_typed(context, table, mapping, part) for part in parts]
@@ -61,7 +62,7 @@ def _absent(context: Context, table: Table, mapping: TableMapping) -> list[str]:
         if wanted and all(place_of(header, headers) is None for header in wanted):
             if table.by_name[column].required and cell.default is None:
                 raise FileRejected(
-                    "required_column_missing", f"has no column {wanted[0]!r}; export it too"
+                    Rejection.REQUIRED_COLUMN_MISSING, f"has no column {wanted[0]!r}"
                 )
             absent.append(wanted[0])
     return absent
@@ -82,7 +83,7 @@ def _parts(context: Context, mapping: TableMapping) -> list[Part]:
 def _broken_list(table: Table, mapping: TableMapping, part: Part) -> str:
     """The records whose cell should be a list in JSON and is none, each with its reason."""
     empty = _nothing(table, mapping).removesuffix(" where false")
-    reason = literal(f"{part.header}: not_json")
+    reason = literal(f"{part.header}: {Quarantine.NOT_JSON}")
     return (
         f"select * replace (broken.record_number as record_number, [{reason}] as reasons) "
         f"from ({empty}) cross join (select record_number from source where {part.column} is not "
@@ -105,7 +106,7 @@ def _typed(context: Context, table: Table, mapping: TableMapping, part: Part) ->
     """The typing statement: one projection a step, so that no step is computed twice."""
     cells = {c.name: mapping.columns[c.name] for c in table.columns if c.name in mapping.columns}
     casts = {name: cast_column(context, table.by_name[name], cell) for name, cell in cells.items()}
-    known_at_cell = context.entry.mapping.known_at.column
+    known_at_cell = context.file_kind.mapping.known_at.column
     known_at = Cast(f"timestamp '{context.known_at:%Y-%m-%d %H:%M:%S}'")
     if known_at_cell is not None:
         cells["known_at"], known_at = known_at_cell, known_at_cast(context, known_at_cell)
@@ -150,10 +151,10 @@ def _rules_across(
     context: Context, table: Table, mapping: TableMapping, labels: dict[str, str]
 ) -> list[str]:
     """Rules that need more than one cell of the row."""
-    rules = [_reason("row", "totals_row", _is_totals_row(context))]
+    rules = [_reason("row", Quarantine.TOTALS_ROW, _is_totals_row(context))]
     if {"amount", "currency"} <= set(mapping.columns) & set(table.by_name):
         lacks = "v_amount is not null and t_currency is null"
-        rules.append(_reason(labels["currency"], "missing_beside_an_amount", lacks))
+        rules.append(_reason(labels["currency"], Quarantine.MISSING_BESIDE_AN_AMOUNT, lacks))
     return rules
 
 

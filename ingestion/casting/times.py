@@ -1,7 +1,7 @@
 """Dates and times as text, into UTC or into days on the company's wall.
 
 Belongs here: forms of dates, zones, changes of the clock, when a row was known.
-Does not belong here: other types (`kinds`).
+Does not belong here: other types (`types`).
 """
 
 import itertools
@@ -12,8 +12,9 @@ from zoneinfo import ZoneInfo
 from ingestion.casting.context import Cast, Context
 from ingestion.casting.numbers import plain_number
 from ingestion.mappings.forms import Cell
+from ingestion.reasons import Quarantine
 from ingestion.sql import literal
-from ingestion.tables import Kind
+from ingestion.tables import CellType
 
 # ISO 8601 as exports write it; synced tables write the hour with one digit.
 ISO_DAY = r"\d{4}-\d{2}-\d{2}"
@@ -22,7 +23,6 @@ ISO_OFFSET = r" ?(Z|UTC|[+-]\d{2}(:?\d{2})?)"
 TO_END = "interval '23 hours 59 minutes 59 seconds'"
 
 # 03/04/2026 and no declaration which of the two is the day: a fault of the mapping, not of a row.
-ORDER_NOT_DECLARED = "order_of_day_and_month_not_declared"
 
 
 def _instant(context: Context, cell: Cell, text: str) -> tuple[str, str]:
@@ -66,22 +66,22 @@ def _from_local(zone: str, local: str) -> str:
     return local if zone == "UTC" else f"timezone('UTC', timezone({literal(zone)}, {local}))"
 
 
-def time_cast(context: Context, cell: Cell, name: str, kind: Kind) -> Cast:
+def time_cast(context: Context, cell: Cell, name: str, cell_type: CellType) -> Cast:
     text, local, utc = f"t_{name}", f"l_{name}", f"u_{name}"
     parsed = dict(zip((local, utc), _instant(context, cell, text), strict=True))
     unread = f"{local} is null and {utc} is null"
     is_declared = any("%" in form for form in cell.dates or context.dialect.dates)
     numbered = rf"regexp_matches({text}, '^\d{{1,2}}[/.-]\d{{1,2}}[/.-]\d{{4}}')"
     numbered = "false" if is_declared else numbered
-    broken = [
-        ("not_a_date", f"{unread} and not {numbered}"),
-        (ORDER_NOT_DECLARED, f"{unread} and {numbered}"),
-        ("date_out_of_range", f"not year(v_{name}) between 1990 and 2100"),
+    broken: list[tuple[str, str]] = [
+        (Quarantine.NOT_A_DATE, f"{unread} and not {numbered}"),
+        (Quarantine.ORDER_NOT_DECLARED, f"{unread} and {numbered}"),
+        (Quarantine.DATE_OUT_OF_RANGE, f"not year(v_{name}) between 1990 and 2100"),
     ]
     is_ambiguous = "false"
-    if kind is Kind.DATE:
+    if cell_type is CellType.DATE:
         # A date is the day on the company's wall, whatever offset it was written with.
-        company_zone = literal(context.entry.company.zone)
+        company_zone = literal(context.file_kind.company.zone)
         in_zone = f"timezone({company_zone}, timezone('UTC', {utc}))"
         value = f"cast(coalesce({local}, {in_zone}) as date)"
     else:
@@ -90,7 +90,7 @@ def time_cast(context: Context, cell: Cell, name: str, kind: Kind) -> Cast:
         is_ambiguous = _in_half_hours(local, repeated)
         # A bare date is meant as that day, even where summer time skips its midnight (Brazil).
         gap = f"{_in_half_hours(local, skipped)} and {text} like '%:%'"
-        broken.append(("local_time_skipped_by_summer_time", gap))
+        broken.append((Quarantine.SKIPPED_BY_SUMMER_TIME, gap))
     return Cast(value, broken, parsed, is_ambiguous)
 
 
@@ -139,8 +139,8 @@ def known_at_cast(context: Context, cell: Cell) -> Cast:
     return Cast(
         f"coalesce(u_known_at, {_from_local(context.zone, f'({whole_day})')})",
         [
-            ("not_a_date", "v_known_at is null"),
-            ("date_out_of_range", "not year(v_known_at) between 1990 and 2100"),
+            (Quarantine.NOT_A_DATE, "v_known_at is null"),
+            (Quarantine.DATE_OUT_OF_RANGE, "not year(v_known_at) between 1990 and 2100"),
         ],
         {"l_known_at": local, "u_known_at": utc},
     )

@@ -25,7 +25,7 @@ SHIPPED = Path(__file__).parents[1] / "sources"
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileKind:
     """One file mapping in force, with all that decides how it lands a file."""
 
     system: str
@@ -39,7 +39,7 @@ class Entry:
 
     @cached_property
     def hash(self) -> str:
-        """Changes when anything changes that could change what this entry lands."""
+        """Changes when anything changes that could change what this file_kind lands."""
         content = [
             self.system,
             self.mapping.model_dump(mode="json", exclude={"doc", "names"}),
@@ -66,7 +66,7 @@ class Entry:
 class Mappings:
     """Every file mapping in force in a home, and the stages the mappings declare."""
 
-    entries: dict[str, Entry]
+    file_kinds: dict[str, FileKind]
     stages: dict[str, tuple[Mapping[str, Any], ...]]
 
     @cached_property
@@ -74,8 +74,8 @@ class Mappings:
         """Changes when any file may be recognised as another kind than before."""
         kept = {"formats", "names", "headers", "dialect"}
         content = {
-            label: entry.mapping.model_dump(mode="json", include=kept)
-            for label, entry in self.entries.items()
+            label: file_kind.mapping.model_dump(mode="json", include=kept)
+            for label, file_kind in self.file_kinds.items()
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -86,7 +86,7 @@ class Mappings:
         A home mapping with a shipped one's file name changes that one; any other adds a system.
         Raises UserError naming the mapping file and the fault.
         """
-        entries: dict[str, Entry] = {}
+        file_kinds: dict[str, FileKind] = {}
         stages: dict[str, tuple[Mapping[str, Any], ...]] = {}
         origins: dict[str, str] = {}
         shipped = {path.stem: path for path in _mapping_files(SHIPPED)}
@@ -104,9 +104,9 @@ class Mappings:
             origins[mapping.system] = name
             stages[mapping.system] = mapping.stages
             for key, file in mapping.files.items():
-                entry = Entry(mapping.system, key, file, company)
-                entries[entry.label] = entry
-        return cls(entries, stages)
+                file_kind = FileKind(mapping.system, key, file, company)
+                file_kinds[file_kind.label] = file_kind
+        return cls(file_kinds, stages)
 
 
 def _mapping_files(folder: Path) -> list[Path]:

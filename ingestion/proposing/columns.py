@@ -9,13 +9,13 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ingestion.casting.kinds import FALSE, TRUE
+from ingestion.casting.types import FALSE, TRUE
 from ingestion.proposing.findings import ColumnProposal, Finding
 from ingestion.proposing.numbers_and_dates import NUMBERS, Dates, Numbers
 from ingestion.proposing.profiles import FITS, MAX_LABELS, Profile
 from ingestion.proposing.stages import stage_kind
 from ingestion.proposing.vocabulary import Vocabulary, plain_words
-from ingestion.tables import TABLES, Column, Kind
+from ingestion.tables import TABLES, CellType, Column
 
 LIKE = 0.84  # how like a known header must be for a question
 
@@ -39,10 +39,10 @@ TELLING = {
     "stages": ("position", "kind", "probability", "label"),
 }
 
-KIND_WORDS = {
-    Kind.MONEY: "numbers", Kind.FRACTION: "probabilities", Kind.INTEGER: "whole numbers",
-    Kind.DATE: "dates", Kind.TIMESTAMP: "dates", Kind.BOOLEAN: "yes or no",
-    Kind.CURRENCY: "currency codes",
+TYPE_WORDS = {
+    CellType.MONEY: "numbers", CellType.FRACTION: "probabilities",
+    CellType.INTEGER: "whole numbers", CellType.DATE: "dates", CellType.TIMESTAMP: "dates",
+    CellType.BOOLEAN: "yes or no", CellType.CURRENCY: "currency codes",
 }  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def find_columns(table: str, file: File) -> Finding[Columns]:
         fitting = [p for p in named if _fit(column, p, file) >= FITS]
         if len(fitting) > 1 and column.name == "stage_id":
             fitting = [p for p in fitting if plain_words(p.header) != "status"]
-        if len(fitting) > 1 and column.kind is Kind.ID and column.required:
+        if len(fitting) > 1 and column.cell_type is CellType.ID and column.required:
             # By how well the header says it: `Deal ID` before `Nr`.
             order = list(words)
             fitting.sort(key=lambda p: order.index(plain_words(p.header)))
@@ -141,7 +141,8 @@ def _questions(
     if named:
         return [
             f"{named[0].header!r} is called like {what}, but some of its cells are not "
-            f"{KIND_WORDS.get(column.kind, 'such')}. Is it another thing, or written otherwise?"
+            f"{TYPE_WORDS.get(column.cell_type, 'such')}. Is it another thing, or written "
+            "otherwise?"
         ]
     if not column.required and column.name not in TELLING.get(table, ()):
         return []
@@ -156,17 +157,17 @@ def _fit(column: Column, profile: Profile, file: File) -> float:
     """The share of a column's cells that are of the kind asked for; 1 if it is empty."""
     if not profile.texts:
         return 1.0 if not column.required else 0.0
-    if column.kind in (Kind.DATE, Kind.TIMESTAMP):
+    if column.cell_type in (CellType.DATE, CellType.TIMESTAMP):
         return 1.0 if profile.header in file.dates else 0.0
-    if column.kind in (Kind.MONEY, Kind.INTEGER, Kind.FRACTION, Kind.RATE):
+    if column.cell_type in (CellType.MONEY, CellType.INTEGER, CellType.FRACTION, CellType.RATE):
         return profile.share(NUMBERS[file.numbers].fullmatch)
-    if column.kind is Kind.BOOLEAN:
+    if column.cell_type is CellType.BOOLEAN:
         return profile.share(lambda text: text.lower() in TRUE + FALSE)
-    if column.kind is Kind.CURRENCY:
+    if column.cell_type is CellType.CURRENCY:
         return profile.share(lambda text: bool(re.fullmatch("[A-Za-z]{3}", text)))
-    if column.kind is Kind.EMAIL_HASH:
+    if column.cell_type is CellType.EMAIL_HASH:
         return profile.share(lambda text: "@" in text)
-    if column.kind is Kind.PHONE_HASH:
+    if column.cell_type is CellType.PHONE_HASH:
         return profile.share(lambda text: bool(re.fullmatch(r"[+\d() /.-]{6,}", text)))
     if column.choices or column.name in ("stage_id", "pipeline_id"):
         # Labels are shown; free text, names and numbers of people must not be.
@@ -180,13 +181,13 @@ def _column(column: Column, profile: Profile, who: str, numbers: Numbers) -> Col
     cell: dict[str, Any] = {"from": [profile.header]}
     evidence = f"{who}; {profile.filled:.0%} filled, {len(profile.texts):,} different"
     values: dict[str, str | None] = {}
-    if column.kind is Kind.FRACTION and _is_percent(profile, numbers):
+    if column.cell_type is CellType.FRACTION and _is_percent(profile, numbers):
         cell["unit"] = "percent"
     if column.name == "status":
         values = {t: _status(t) for t in profile.texts if _status(t) != t.lower()}
     elif column.choices:
         values = _choices(column, profile)
-    elif column.kind is Kind.CURRENCY and profile.filled < 1:
+    elif column.cell_type is CellType.CURRENCY and profile.filled < 1:
         cell["default"] = "company_currency"
     return ColumnProposal(column.name, cell, evidence, values)
 

@@ -9,10 +9,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ingestion.errors import FileRejected
 from ingestion.mappings.forms import Dialect, Format
 from ingestion.proposing.findings import Finding
 from ingestion.readers import encoding, excel, reading
+from ingestion.recognition import no_sheet
 
 
 def find_dialect(
@@ -45,7 +45,7 @@ def find_dialect(
 def _sheet_dialect(path: Path) -> Finding[tuple[Dialect, str | None]]:
     sheets = reading.sheets_of(path, "xlsx")
     if not sheets:
-        raise FileRejected("empty_file", "has no sheet with cells in it; export it again")
+        raise no_sheet()
     widths = {s: len(reading.headers_of(path, "xlsx", Dialect(), s)) for s in sheets}
     widest = max(sheets, key=lambda s: widths[s])
     questions = []

@@ -13,7 +13,7 @@ import duckdb
 
 from ingestion.errors import FileRejected
 from ingestion.mappings.forms import Dialect, SystemMapping
-from ingestion.mappings.loading import Entry
+from ingestion.mappings.loading import FileKind
 from ingestion.proposing.columns import File, find_columns, find_table, profile_of
 from ingestion.proposing.dialects import find_dialect
 from ingestion.proposing.findings import ColumnProposal, Finding, Proposal
@@ -23,22 +23,27 @@ from ingestion.proposing.stages import find_history, find_labels, find_stages
 from ingestion.proposing.vocabulary import vocabulary
 from ingestion.readers import archive, reading
 from ingestion.readers.source import Sheet
+from ingestion.reasons import Rejection
 from ingestion.tables import TABLES
 
 
 def propose(
-    path: Path, name: str, entries: Mapping[str, Entry], shipped: list[SystemMapping], scratch: Path
+    path: Path,
+    name: str,
+    file_kinds: Mapping[str, FileKind],
+    shipped: list[SystemMapping],
+    scratch: Path,
 ) -> Proposal:
     """Profile a file and propose its mapping. Raises FileRejected for what cannot be read."""
     file_format = reading.format_of(path)
     if file_format == "xlsx" and not archive.is_workbook(path):
-        raise FileRejected("archive", "is an archive; unpack it and map the files in it")
+        raise FileRejected(Rejection.NESTED_ARCHIVE, "is an archive")
     written = find_dialect(path, file_format, scratch)
     dialect, sheet_name = written.value
     with duckdb.connect() as connection:
         sheet = reading.read(path, file_format, dialect, sheet_name, connection, scratch)
         if not sheet.n_records:
-            raise FileRejected("no_records", "has headers but no records; export it again")
+            raise FileRejected(Rejection.NO_RECORDS, "has headers but no records")
         profiles = column_profiles(connection, sheet)
         numbers, dates = find_numbers(profiles), find_dates(profiles)
         file = File(profiles, vocabulary(shipped), numbers.value, dates.value)
@@ -59,7 +64,7 @@ def propose(
     dated_by = history.value[1] if history.value else None
     return Proposal(
         file_format=file_format,
-        recognised=_recognised(sheet.headers, name, dialect, entries),
+        recognised=_recognised(sheet.headers, name, dialect, file_kinds),
         table=table.value[0],
         table_evidence=table.value[1],
         dialect={**written.dialect, **numbers.dialect, **dates.dialect},
@@ -87,11 +92,11 @@ def _known_at(name: str) -> Finding[str]:
 
 
 def _recognised(
-    headers: list[str], name: str, dialect: Dialect, entries: Mapping[str, Entry]
+    headers: list[str], name: str, dialect: Dialect, file_kinds: Mapping[str, FileKind]
 ) -> str:
     fits = [
         e
-        for e in entries.values()
+        for e in file_kinds.values()
         if not e.missing_headers(headers) and e.mapping.dialect.separator == dialect.separator
     ]
     best = max(fits, key=lambda e: (e.matches_name(name), len(e.mapping.headers)), default=None)

@@ -23,7 +23,7 @@ from ingestion.worker import READER
 
 def propose_for(home: Home, file: Path) -> Proposal:
     """Profile a file, in the bounded process. Raises FileRejected for what cannot be read."""
-    entries = Mappings.of(home, home.company()).entries
+    file_kinds = Mappings.of(home, home.company()).file_kinds
     shipped = [
         validated(path.name, read_yaml(path), SystemMapping)
         for path in sorted(SHIPPED.glob("*.yml"))
@@ -35,7 +35,7 @@ def propose_for(home: Home, file: Path) -> Proposal:
             propose,
             file.absolute(),
             file.name,
-            entries,
+            file_kinds,
             shipped,
             Path(scratch),
             size=file.stat().st_size,

@@ -12,7 +12,13 @@ import zlib
 from pathlib import Path
 
 from ingestion.errors import FileRejected
-from ingestion.readers.limits import MAX_MEMBERS, check_inflation, reject_on_failure
+from ingestion.readers.limits import (
+    MAX_MEMBERS,
+    check_inflation,
+    reject_broken_workbook,
+    reject_on_failure,
+)
+from ingestion.reasons import Rejection
 
 
 def unpacked(path: Path, scratch: Path) -> list[tuple[str, Path]] | None:
@@ -35,38 +41,33 @@ def unpacked(path: Path, scratch: Path) -> list[tuple[str, Path]] | None:
                 ]
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
             raise FileRejected(
-                "broken_archive", "is damaged, cut short or has a password; transfer it again"
+                Rejection.BROKEN_ARCHIVE, "is damaged, cut short or has a password"
             ) from error
 
 
 def is_workbook(path: Path) -> bool:
     """Whether a zip archive is a workbook of the one kind that is read."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "xl/workbook.xml" in archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise FileRejected(
-            "broken_workbook", "cannot be opened as a workbook; save it again"
-        ) from error
+    with reject_broken_workbook(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        return "xl/workbook.xml" in archive.namelist()
 
 
 def _check_archive(entries: list[zipfile.ZipInfo], names: set[str]) -> None:
     if "xl/workbook.bin" in names:
-        raise FileRejected("binary_workbook", "is a binary workbook (.xlsb); save it as .xlsx")
+        raise FileRejected(Rejection.BINARY_WORKBOOK, "is a binary workbook (.xlsb)")
     if {"mimetype", "content.xml"} <= names:
-        raise FileRejected("open_document", "is an OpenDocument sheet; save it as .xlsx or CSV")
+        raise FileRejected(Rejection.OPEN_DOCUMENT, "is an OpenDocument sheet")
     if "[Content_Types].xml" in names:
-        raise FileRejected("not_a_table", "is another Office document; export CSV or XLSX")
+        raise FileRejected(Rejection.NOT_A_TABLE, "is another Office document")
     if len(entries) > MAX_MEMBERS:
-        raise FileRejected("too_many_members", f"holds more than {MAX_MEMBERS:,} files")
+        raise FileRejected(Rejection.TOO_MANY_MEMBERS, f"holds more than {MAX_MEMBERS:,} files")
     for entry in entries:
         parts = re.split(r"[/\\]", entry.filename)
         if ".." in parts or parts[0] == "" or ":" in parts[0]:
-            raise FileRejected("unsafe_name", "holds a file that would leave its folder")
+            raise FileRejected(Rejection.UNSAFE_NAME, "holds a file that would leave its folder")
         if entry.filename.lower().endswith((".zip", ".7z", ".rar", ".tar")):
-            raise FileRejected("nested_archive", "holds an archive; unpack it once")
+            raise FileRejected(Rejection.NESTED_ARCHIVE, "holds an archive")
         if stat.S_ISLNK(entry.external_attr >> 16):
-            raise FileRejected("unsafe_name", "holds a link; put the file itself in")
+            raise FileRejected(Rejection.UNSAFE_NAME, "holds a link")
     check_inflation(entries)
 
 
@@ -82,6 +83,6 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, scratch: Path, n: 
         while chunk := source.read(1 << 20):
             written += len(chunk)
             if written > entry.file_size:
-                raise FileRejected("too_large", "unpacks to more than it declares")
+                raise FileRejected(Rejection.TOO_LARGE, "unpacks to more than it declares")
             out.write(chunk)
     return target

@@ -20,6 +20,7 @@ from ingestion.mappings.forms import Dialect
 from ingestion.readers.encoding import start_of_text
 from ingestion.readers.limits import MAX_FIELD_BYTES
 from ingestion.readers.source import Sheet, check_headers, count_rows, header_row, store_rows
+from ingestion.reasons import Quarantine, Rejection
 from ingestion.sql import literal
 
 
@@ -37,7 +38,7 @@ def _first_record(file: Any, dialect: Dialect) -> list[str]:
         return header_row(next(_csv_records(file, dialect), []))
     except csv.Error as error:
         raise FileRejected(
-            "broken_quotes", "has a broken quotation mark in its headers; export it again"
+            Rejection.BROKEN_QUOTES, "has a broken quotation mark in its headers"
         ) from error
 
 
@@ -90,9 +91,8 @@ def _check_swallowed(connection: duckdb.DuckDBPyConnection, width: int, dialect:
     row = connection.execute(f"select min(record_number) from source where {swallowed}").fetchone()
     if row and row[0] is not None:
         raise FileRejected(
-            "unterminated_quote",
-            f"has a cell in record {row[0]} that holds whole lines: a quotation mark is missing; "
-            "export it again",
+            Rejection.UNTERMINATED_QUOTE,
+            f"has a cell in record {row[0]} that holds whole lines: a quotation mark is missing",
         )
 
 
@@ -110,7 +110,7 @@ def _set_last_aside(sheet: Sheet, connection: duckdb.DuckDBPyConnection) -> None
     last = row[0] if row else None
     if last is not None and last > max((number for number, _ in sheet.defects), default=0):
         connection.execute("delete from source where record_number = ?", [last])
-        sheet.defects.append((last, "last_line_without_end"))
+        sheet.defects.append((last, Quarantine.LAST_LINE_WITHOUT_END))
 
 
 def _read_csv_carefully(
@@ -128,7 +128,7 @@ def _read_csv_carefully(
             if len(record) == width or (len(record) > width and not any(record[width:])):
                 yield number, [cell or None for cell in record[:width]]
             else:
-                defects.append((number, "wrong_number_of_cells"))
+                defects.append((number, Quarantine.WRONG_NUMBER_OF_CELLS))
 
     store_rows(connection, len(headers), good())
     return Sheet(headers, count_rows(connection) + len(defects), defects)
@@ -157,12 +157,14 @@ def _numbered(
                 if is_at_end or records.line_num - before > 1:
                     where = "ends within" if is_at_end else "has lines within"
                     raise FileRejected(
-                        "unterminated_quote",
-                        f"{where} a quotation that opens after record {number - 1}; it may be "
-                        "cut short, export it again",
+                        Rejection.UNTERMINATED_QUOTE,
+                        f"{where} a quotation that opens after record {number - 1}: it may be cut "
+                        "short",
                     ) from error
                 too_large = "field limit" in str(error)
-                defects.append((number, "field_too_large" if too_large else "broken_quotes"))
+                defects.append(
+                    (number, Quarantine.FIELD_TOO_LARGE if too_large else Quarantine.BROKEN_QUOTES)
+                )
                 continue
             if record:
                 number += 1

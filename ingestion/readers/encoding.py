@@ -21,6 +21,7 @@ from ingestion.readers.limits import (
     MAX_RATIO,
     reject_if_damaged,
 )
+from ingestion.reasons import Rejection
 
 
 def _is_gzip(path: Path) -> bool:
@@ -75,9 +76,8 @@ def reject_wrong_encoding(dialect: Dialect) -> Iterator[None]:
         yield
     except UnicodeError as error:
         raise FileRejected(
-            "wrong_encoding",
-            f"is not {dialect.encoding} text; set dialect.encoding in the mapping (often cp1252 "
-            "for Swedish Excel) or export as UTF-8",
+            Rejection.WRONG_ENCODING,
+            f"is not {dialect.encoding} text",
         ) from error
 
 
@@ -89,7 +89,7 @@ def _copy_decoded(file: Any, out: io.TextIOBase, dialect: Dialect, packed: int) 
     for chunk in itertools.chain([first], iter(lambda: file.read(1 << 22), b"")):
         inflated += len(chunk)
         if inflated > MAX_INFLATED_BYTES or (inflated > packed * MAX_RATIO and inflated > 1 << 26):
-            raise FileRejected("too_large", "unpacks to far more than an export can hold")
+            raise FileRejected(Rejection.TOO_LARGE, "unpacks to far more than an export can hold")
         text = decoder.decode(chunk)
         out.write(_from_headers(text, dialect) if at_start else text)
         at_start = False

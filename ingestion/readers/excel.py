@@ -13,9 +13,8 @@ import duckdb
 import fastexcel
 import pyarrow as pa
 
-from ingestion.errors import FileRejected
 from ingestion.mappings.forms import Dialect
-from ingestion.readers.limits import reject_on_failure
+from ingestion.readers.limits import reject_broken_workbook, reject_on_failure
 from ingestion.readers.sheet_xml import check_findings, first_column, scan_sheet, sheet_places
 from ingestion.readers.source import (
     CHUNK,
@@ -26,6 +25,7 @@ from ingestion.readers.source import (
     header_row,
     store_rows,
 )
+from ingestion.reasons import Quarantine
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,9 @@ class ParsedSheet:
 @lru_cache(maxsize=1)
 def parsed_sheet(path: Path, name: str) -> ParsedSheet:
     """The parsed sheet, kept from its recognition to its reading: 1 s for 150,000 rows."""
-    try:
+    with reject_broken_workbook(fastexcel.FastExcelError):
         sheet = fastexcel.read_excel(str(path)).load_sheet(name, header_row=None, dtypes="string")
         cells, errors = sheet.to_arrow_with_errors()
-    except fastexcel.FastExcelError as error:
-        raise FileRejected(
-            "broken_workbook", "cannot be opened as a workbook; save it again"
-        ) from error
     return ParsedSheet(
         cells, [e.position for e in errors.errors] if errors else [], sheet.visible != "visible"
     )
@@ -126,4 +122,4 @@ def _narrowed(connection: duckdb.DuckDBPyConnection, width: int) -> list[tuple[i
     connection.execute(f"delete from source where {is_wide}")
     for column in beyond:
         connection.execute(f"alter table source drop column {column}")
-    return [(number, "wrong_number_of_cells") for (number,) in wide]
+    return [(number, Quarantine.WRONG_NUMBER_OF_CELLS) for (number,) in wide]

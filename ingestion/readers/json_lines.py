@@ -17,6 +17,7 @@ from ingestion.errors import FileRejected
 from ingestion.readers.encoding import open_unzipped
 from ingestion.readers.limits import MAX_COLUMNS, MAX_FIELD_BYTES, reject_if_damaged
 from ingestion.readers.source import Sheet, check_headers, count_rows, store_rows
+from ingestion.reasons import Quarantine, Rejection
 from ingestion.sql import literal
 
 
@@ -64,35 +65,35 @@ def _json_lines(
             for line in filter(None, map(str.strip, lines)):
                 if line in ("{", "[") or (not number and line.startswith("[")):
                     raise FileRejected(
-                        "not_json_lines",
-                        "is one JSON document; write one object a line (JSON Lines)",
+                        Rejection.NOT_JSON_LINES,
+                        "is one JSON document",
                     )
                 number += 1
                 rule = _json_defect(line, paths)
                 if len(paths) > MAX_COLUMNS:
-                    raise FileRejected("too_many_columns", "has too many different keys")
-                broken = rule == "not_json"
+                    raise FileRejected(Rejection.TOO_MANY_COLUMNS, "has too many different keys")
+                broken = rule == Quarantine.NOT_JSON
                 if rule:
                     defects.append((number, rule))
                 else:
                     yield number, line
         except UnicodeError as error:
-            raise FileRejected("wrong_encoding", "is not UTF-8; export it as UTF-8") from error
+            raise FileRejected(Rejection.WRONG_ENCODING, "is not UTF-8") from error
     if broken:
-        raise FileRejected("truncated", "ends within a record; it was cut short, export it again")
+        raise FileRejected(Rejection.TRUNCATED, "ends within a record: it was cut short")
 
 
 def _json_defect(line: str, paths: dict[str, str]) -> str | None:
     if len(line) > MAX_FIELD_BYTES:
-        return "field_too_large"
+        return Quarantine.FIELD_TOO_LARGE
     try:
         value = json.loads(line, object_pairs_hook=_unique, parse_int=str, parse_float=str)
     except _DuplicateKey:
-        return "duplicate_key"
+        return Quarantine.DUPLICATE_KEY
     except (ValueError, RecursionError):
-        return "not_json"
+        return Quarantine.NOT_JSON
     if not isinstance(value, dict):
-        return "not_an_object"
+        return Quarantine.NOT_AN_OBJECT
     paths.update(_flattened(value))
     return None
 

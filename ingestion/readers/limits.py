@@ -14,6 +14,7 @@ from contextlib import contextmanager
 import duckdb
 
 from ingestion.errors import FileRejected
+from ingestion.reasons import Rejection
 
 MAX_COLUMNS = 2_000
 
@@ -39,7 +40,7 @@ def reject_on_failure() -> Iterator[None]:
         raise
     except BaseException as error:
         raise FileRejected(
-            "unreadable", f"cannot be read ({type(error).__name__}); open it, save it again"
+            Rejection.UNREADABLE, f"cannot be read ({type(error).__name__})"
         ) from error
 
 
@@ -48,9 +49,7 @@ def reject_if_damaged() -> Iterator[None]:
     try:
         yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise FileRejected(
-            "truncated", "is a gzip file cut short or damaged; transfer it again"
-        ) from error
+        raise FileRejected(Rejection.TRUNCATED, "is a gzip file cut short or damaged") from error
 
 
 def check_inflation(entries: Iterable[zipfile.ZipInfo]) -> None:
@@ -58,4 +57,13 @@ def check_inflation(entries: Iterable[zipfile.ZipInfo]) -> None:
     for entry in entries:
         size, packed = size + entry.file_size, packed + entry.compress_size
     if size > MAX_INFLATED_BYTES or (size > packed * MAX_RATIO and size > 1 << 26):
-        raise FileRejected("too_large", "unpacks to far more than an export can hold")
+        raise FileRejected(Rejection.TOO_LARGE, "unpacks to far more than an export can hold")
+
+
+@contextmanager
+def reject_broken_workbook(*errors: type[Exception]) -> Iterator[None]:
+    """Such an error on opening a workbook rejects the file."""
+    try:
+        yield
+    except errors as error:
+        raise FileRejected(Rejection.BROKEN_WORKBOOK, "cannot be opened as a workbook") from error

@@ -10,6 +10,7 @@ import duckdb
 
 from ingestion.errors import FileRejected
 from ingestion.readers.source import Sheet, check_headers, count_rows
+from ingestion.reasons import Rejection
 from ingestion.sql import identifier, literal
 
 
@@ -27,7 +28,7 @@ def load_parquet(path: Path, connection: duckdb.DuckDBPyConnection, limit: int |
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
-        raise FileRejected("unreadable", "is not whole and valid Parquet; export again") from error
+        raise FileRejected(Rejection.UNREADABLE, "is not whole and valid Parquet") from error
 
 
 def _loaded(path: Path, connection: duckdb.DuckDBPyConnection, limit: int | None) -> list[str]:

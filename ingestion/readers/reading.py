@@ -15,6 +15,7 @@ from ingestion.readers.encoding import open_unzipped, plain_text, reject_wrong_e
 from ingestion.readers.limits import reject_if_damaged, reject_on_failure
 from ingestion.readers.sheet_xml import sheet_places
 from ingestion.readers.source import Sheet
+from ingestion.reasons import Rejection
 
 
 def format_of(path: Path) -> Format:
@@ -24,21 +25,21 @@ def format_of(path: Path) -> Format:
     """
     head = _head(path)
     if not head:
-        raise FileRejected("empty_file", "is empty (0 bytes); export it again")
+        raise FileRejected(Rejection.EMPTY_FILE, "is empty (0 bytes)")
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith(b"PK\x03\x04"):
         return "xlsx"
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         raise FileRejected(
-            "old_or_encrypted_workbook",
-            "is an old .xls or a password-protected workbook; save it as plain .xlsx or CSV",
+            Rejection.OLD_OR_ENCRYPTED_WORKBOOK,
+            "is an old .xls or a password-protected workbook",
         )
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype", b"<html", b"<table", b"<?xml")):
-        raise FileRejected("markup", "is a web page or XML, whatever its name; export CSV or XLSX")
+        raise FileRejected(Rejection.MARKUP, "is a web page or XML, whatever its name")
     if start.startswith((b"%pdf", b"\x89png", b"\xff\xd8\xff")):
-        raise FileRejected("not_a_table", "is a document or picture; export CSV or XLSX")
+        raise FileRejected(Rejection.NOT_A_TABLE, "is a document or picture")
     return "jsonl" if start.startswith((b"{", b"[")) else "csv"
 
 

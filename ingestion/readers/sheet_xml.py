@@ -15,7 +15,8 @@ from defusedxml import ElementTree
 
 from ingestion.errors import FileRejected
 from ingestion.mappings.forms import Dialect
-from ingestion.readers.limits import check_inflation
+from ingestion.readers.limits import check_inflation, reject_broken_workbook
+from ingestion.reasons import Rejection
 
 PACKAGE = "{http://schemas.openxmlformats.org/package/2006/relationships}"
 OFFICE = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}"
@@ -42,14 +43,10 @@ LONG_NUMBER = re.compile(
 
 
 def sheet_places(path: Path) -> dict[str, str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_inflation(archive.infolist())
-            return _places(archive)
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError) as error:
-        raise FileRejected(
-            "broken_workbook", "cannot be opened as a workbook; save it again"
-        ) from error
+    errors = (zipfile.BadZipFile, KeyError, ElementTree.ParseError)
+    with reject_broken_workbook(*errors), zipfile.ZipFile(path) as archive:
+        check_inflation(archive.infolist())
+        return _places(archive)
 
 
 def _places(archive: zipfile.ZipFile) -> dict[str, str]:
@@ -122,12 +119,11 @@ def check_findings(found: SheetFindings, dialect: Dialect) -> None:
     headers = found.first_row + dialect.skip_lines
     if any(first <= headers <= last for first, last in found.merged):
         raise FileRejected(
-            "merged_headers",
-            "has merged cells in its header row; unmerge them, one header a column",
+            Rejection.MERGED_HEADERS,
+            "has merged cells in its header row",
         )
     if found.n_formulas:
         raise FileRejected(
-            "formulas_without_results",
-            f"has {found.n_formulas} formulas without results; open it in Excel, let it calculate, "
-            "save it",
+            Rejection.FORMULAS_WITHOUT_RESULTS,
+            f"has {found.n_formulas} formulas without results",
         )

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from ingestion.errors import FileRejected
 from ingestion.readers.limits import MAX_COLUMNS
+from ingestion.reasons import Rejection
 
 CHUNK = 20_000  # rows handed to DuckDB at a time
 
@@ -45,7 +46,7 @@ def header_row(cells: list[str]) -> list[str]:
 
 def check_headers(headers: list[str]) -> None:
     if len(headers) > MAX_COLUMNS:
-        raise FileRejected("too_many_columns", f"has {len(headers)} columns; export fewer")
+        raise FileRejected(Rejection.TOO_MANY_COLUMNS, f"has {len(headers)} columns")
     folded = [header.casefold() for header in headers]
     counts = Counter(folded)
     twice = [i for i, h in enumerate(folded, start=1) if h and counts[h] > 1]
@@ -53,8 +54,8 @@ def check_headers(headers: list[str]) -> None:
     if twice:
         # By number: in a file without a header row these would be values.
         raise FileRejected(
-            "duplicate_header",
-            f"has the same header in columns {twice[0]} and {twice[1]}; rename one",
+            Rejection.DUPLICATE_HEADER,
+            f"has the same header in columns {twice[0]} and {twice[1]}",
         )
 
 

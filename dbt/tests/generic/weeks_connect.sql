@@ -1,4 +1,4 @@
-{# Fails with each stage, cut and week that does not open with what the week before closed with. #}
+{# Fails with each stage, cell and week that does not open with what the last one closed with. #}
 {% test weeks_connect(model) %}
 {%- set cell = 'pipeline_id, stage_id, seller_id, segment, business_area, source' -%}
 select *

@@ -1,0 +1,184 @@
+"""Entries into stages that can be followed: groups of them, and what came of each in whole days.
+
+Belongs here: what counts as an event and as follow-up, scenarios of times known only as intervals.
+Does not belong here: the estimators (incidence, pooling), tables (conversion, visits, sellers).
+
+Time runs in whole days from the entry. An event belongs to the day that ends with or after it, and
+only days that have ended count as followed: so with full follow-up an estimate is the count's rate.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.horizons import HORIZONS
+from analysis.incidence import Subjects
+from analysis.intervals import Floats, Integers
+
+LAST_DAY = HORIZONS[-1]
+DAY = 86_400
+NEVER = np.iinfo(np.int32).max
+
+# A rate whose events are known only to within more than this part of its horizon is not reported.
+MAX_WIDTH = 0.25
+
+# Each stage is asked about two pairs of competing events, and in them for these definitions.
+COMPETING_EVENTS = ((("next_any", "lost"), ("next_any",)), (("won", "lost"), ("won", "lost")))
+COMPETING_EVENTS_OF_ROLES = ((("next_role", "lost"), ("next_role",)), COMPETING_EVENTS[1])
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A column as whole numbers: `codes` into `values`, the first of which is null."""
+
+    codes: Integers
+    values: NDArray[Any]
+
+    @classmethod
+    def of(cls, column: "pd.Series[Any]") -> "Codes":
+        codes, values = pd.factorize(column, sort=True)
+        return cls(codes + np.int32(1), np.array([None, *values], dtype=object))
+
+    def __getitem__(self, rows: Any) -> "Codes":
+        return Codes(self.codes[rows], self.values)
+
+
+class Groups:
+    """Rows grouped by columns: the group of each row, and the values that each group stands for."""
+
+    def __init__(self, **columns: Codes) -> None:
+        sizes = tuple(len(column.values) for column in columns.values())
+        codes = tuple(column.codes for column in columns.values())
+        self.of_row: Integers
+        self.of_row, present = pd.factorize(np.ravel_multi_index(codes, sizes), sort=True)
+        self.n = len(present)
+        codes_by_column = np.unravel_index(present, sizes)
+        self.values = {
+            name: column.values[code]
+            for (name, column), code in zip(columns.items(), codes_by_column, strict=True)
+        }
+
+    def count(self, rows: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        return np.bincount(self.of_row if rows is None else self.of_row[rows], minlength=self.n)
+
+
+class Timeline:
+    """Whole days from entry to whatever came, in one scenario of times known only as intervals.
+
+    `recorded`: as the counts have it. `short` and `long`: everything went as fast, or as slowly,
+    as its bounds allow. `days[name]` is NEVER where it did not come; `followed` are the days that
+    have ended; `entry` is the day after which a late one is followed, else -1.
+    """
+
+    def __init__(self, frame: pd.DataFrame, accounts: Integers, scenario: str) -> None:
+        self.accounts = accounts
+        self._events: dict[tuple[str, ...], tuple[Any, ...]] = {}
+        entered = seconds_of(frame, "entered_at", is_earliest=scenario == "long")
+        self.followed = (seconds_of(frame, "followed_until_at") - entered) // DAY
+        seen = seconds_of(frame, "followed_from_at")
+        is_late = seen > seconds_of(frame, "entered_at")
+        self.entry = np.where(is_late, -((entered - seen) // DAY), -1)
+        self.days = {}
+        for name in ("next_any", "next_role", "won", "lost"):
+            at = seconds_of(frame, f"{name}_at", is_earliest=scenario == "short")
+            elapsed = np.maximum(-((entered - at) // DAY), 0)
+            self.days[name] = np.where(frame[f"{name}_at"].isna(), NEVER, elapsed)
+
+    def is_mature(self, horizon: int) -> NDArray[np.bool_]:
+        """Followed from the entry for the whole horizon."""
+        return np.asarray((self.followed >= horizon) & (self.entry < 0))
+
+    def competing_events(self, names: tuple[str, str], groups: Groups) -> tuple[Subjects, Integers]:
+        """Who is followed until which of `names` (event 1 or 2) came first; and the rows kept."""
+        if names not in self._events:
+            self._events[names] = self._events_of(*names)
+        rows, *arrays = self._events[names]
+        return Subjects(groups.of_row[rows], groups.n, *arrays), rows
+
+    def _events_of(self, one: str, other: str) -> tuple[Any, ...]:
+        """Rows, and their accounts, entries, days of leaving, events; by account and day."""
+        first = np.minimum(self.days[one], self.days[other])
+        leaving = np.minimum(first, self.followed)
+        event = np.where(self.days[one] <= self.days[other], np.int8(1), np.int8(2))
+        event[first > self.followed] = 0
+        rows = np.flatnonzero((leaving > self.entry) & (leaving >= 0))
+        rows = rows[np.argsort(self.accounts[rows] * (leaving.max(initial=0) + 1) + leaving[rows])]
+        arrays = (self.accounts, self.entry, leaving)
+        return rows, *(array[rows].astype(np.int32) for array in arrays), event[rows]
+
+
+class Entries:
+    """Entries that can be followed. `frame` has the columns of fct_stage_entries.
+
+    `accounts` are companies by number; a deal of no known company is one of its own.
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame[frame["followed_from_at"].notna()].reset_index(drop=True)
+        self.as_of = self.frame["as_of"].max()
+        names = ("pipeline_id", "stage_id", "role", "segment", "business_area", "seller_id",
+                 "source")  # fmt: skip
+        self.codes = {name: Codes.of(self.frame[name]) for name in names}
+        account, _ = pd.factorize(self.frame["account_id"])
+        journey, _ = pd.factorize(self.frame["journey_id"])
+        self.accounts: Integers = np.where(
+            account >= 0, account, account.max(initial=0) + 1 + journey
+        )
+
+    def where(self, rows: NDArray[np.bool_]) -> "Entries":
+        """Some of them, accounts and values by the same numbers."""
+        part = object.__new__(Entries)
+        part.frame, part.as_of = self.frame[rows].reset_index(drop=True), self.as_of
+        part.codes = {name: codes[rows] for name, codes in self.codes.items()}
+        part.accounts = self.accounts[rows]
+        return part
+
+    @cached_property
+    def has_intervals(self) -> bool:
+        columns = [name for name in self.frame if str(name).endswith("_earliest")]
+        return bool(self.frame[columns].notna().to_numpy().any())
+
+    @cached_property
+    def timelines(self) -> dict[str, Timeline]:
+        scenarios = ("recorded", "short", "long") if self.has_intervals else ("recorded",)
+        return {r: Timeline(self.frame, self.accounts, r) for r in scenarios}
+
+    def interval_widths(self, name: str) -> Floats:
+        """Days between the bounds of the entry and of what came; 0 where both are exact."""
+        widths = [
+            seconds_of(self.frame, column) - seconds_of(self.frame, column, is_earliest=True)
+            for column in ("entered_at", f"{name}_at")
+        ]
+        return np.asarray((widths[0] + widths[1]) / DAY)
+
+
+def seconds_of(frame: pd.DataFrame, column: str, is_earliest: bool = False) -> Integers:
+    """Seconds since 1970; far off where null. The earlier bound, if asked for and there is one."""
+    at = frame[column]
+    if is_earliest:
+        at = frame[f"{column}_earliest"].fillna(at)
+    seconds = at.to_numpy("datetime64[s]").astype(np.int64)
+    return np.where(at.isna(), np.int64(NEVER) * DAY, seconds)
+
+
+def mean_interval_width(
+    entries: Entries, groups: Groups, names: tuple[str, str], number: int
+) -> Floats:
+    """Per group and day, the mean days between the bounds of the events by then."""
+    if not entries.has_intervals:
+        return np.zeros((groups.n, LAST_DAY + 1))
+    subjects, rows = entries.timelines["recorded"].competing_events(names, groups)
+    hit = (subjects.event == number + 1) & (subjects.leaving <= LAST_DAY)
+    keys = (subjects.group * (LAST_DAY + 1) + subjects.leaving)[hit]
+    size, shape = groups.n * (LAST_DAY + 1), (groups.n, LAST_DAY + 1)
+    width = np.bincount(keys, entries.interval_widths(names[number])[rows][hit], size).reshape(
+        shape
+    )
+    n = np.bincount(keys, minlength=size).reshape(shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.cumsum(width, axis=1) / np.cumsum(n, axis=1)
+    return np.nan_to_num(mean)

@@ -1,0 +1,65 @@
+"""The table of estimates: which tables are made, from which marts, by which function.
+
+Belongs here: the table that a run iterates.
+Does not belong here: estimators, reading marts or writing estimates (`publishing`).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from analysis import conversion, sellers, visits
+from analysis.entries import Entries
+
+
+class Marts:
+    """The marts that estimates are made from, each read once by `read` (its name to its rows)."""
+
+    def __init__(self, read: Callable[[str], pd.DataFrame]) -> None:
+        self.read = read
+
+    @cached_property
+    def entries(self) -> Entries:
+        """Of fct_stage_entries."""
+        return Entries(self.read("fct_stage_entries"))
+
+    @cached_property
+    def open_deals(self) -> pd.DataFrame:
+        """Of pipeline_status."""
+        return self.read("pipeline_status")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Tables made together. `inputs` are the marts read; `compute` gives one frame a table."""
+
+    tables: tuple[str, ...]
+    inputs: tuple[str, ...]
+    compute: Callable[[Marts, np.random.Generator], tuple[pd.DataFrame, ...]]
+
+
+ESTIMATES = (
+    Estimate(
+        tables=("conversion_estimates", "conversion_curves"),
+        inputs=("fct_stage_entries",),
+        compute=lambda marts, _: conversion.conversion_tables(marts.entries),
+    ),
+    Estimate(
+        tables=("time_in_stage",),
+        inputs=("fct_stage_entries", "pipeline_status"),
+        compute=lambda marts, _: (visits.time_in_stage(marts.entries, marts.open_deals),),
+    ),
+    Estimate(
+        tables=("seller_conversion",),
+        inputs=("fct_stage_entries",),
+        compute=lambda marts, random: (sellers.seller_conversion(marts.entries, random),),
+    ),
+    Estimate(
+        tables=("seller_mix",),
+        inputs=("fct_stage_entries",),
+        compute=lambda marts, _: (sellers.seller_mix(marts.entries),),
+    ),
+)

@@ -1,0 +1,37 @@
+"""Intervals of proportions, and the types that all statistics here share.
+
+Belongs here: bounds that need nothing but counts. Does not belong here: estimators.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.integer[Any]]
+
+LEVEL = 0.95
+# Below this a share of deals is none: what is left of 1 after subtractions that should give 0.
+NOTHING = 1e-12
+
+
+def wilson(rate: Any, n: Any, level: float = LEVEL) -> tuple[Floats, Floats]:
+    """Bounds of a proportion seen in `n` (Wilson 1927, JASA 22, 209–212); nan where n is not > 0.
+
+    `n` need not be whole. Pointwise: not a band, which would hold on all days at once.
+    """
+    rate, n = np.asarray(rate, dtype=float), np.asarray(n, dtype=float)
+    z = ndtri((1 + level) / 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(n > 0, z * z / n, np.nan)
+        centre = (rate + share / 2) / (1 + share)
+        half = np.sqrt(share * (rate * (1 - rate) + share / 4)) / (1 + share)
+    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def quotient(numerator: Any, denominator: Any) -> Floats:
+    """Quotient, 0 where there is nothing to divide by."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(denominator > 0, numerator / denominator, 0.0)

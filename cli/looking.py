@@ -1,0 +1,76 @@
+"""Commands about what is published: status, rollback.
+
+Belongs here: their arguments and what they say.
+"""
+
+import click
+
+from cli.messages import errors_as_messages
+from ingestion.errors import UserError
+from ingestion.home import Home
+from ingestion.landing.inbox import inbox_files, is_new
+from ingestion.landing.manifest import read_manifests
+from ingestion.landing.receipts import read_receipt
+from ingestion.landing.report import last_report
+from ingestion.reasons import remedy_of
+from publishing.lease import holder, lease
+from publishing.sets import PublishedSets
+
+
+@click.command()
+@click.pass_obj
+def status(home_path: str) -> None:
+    """What is published, what was refused, what is quarantined and why."""
+    with errors_as_messages():
+        home = Home.at(home_path)
+        if not home.root.exists():
+            raise UserError(f"home {home.root}: does not exist; `mellantid run` makes it")
+        home.company()
+        sets = PublishedSets(home)
+        manifest = sets.current_manifest()
+        if manifest:
+            click.echo(
+                f"published    as of {manifest.as_of}, {manifest.published_at}, set {manifest.run}"
+            )
+        else:
+            click.echo("published    nothing yet")
+        if refused := sets.status().refused:
+            click.echo(f"refused      since {refused.since}: {'; '.join(refused.reasons)}")
+        click.echo(f"running      {holder(home) or 'nothing'}")
+        waiting = sum(1 for _ in inbox_files(home)) if home.inbox.exists() else 0
+        news = ", some of them new" if waiting and is_new(home) else ""
+        click.echo(f"inbox        {waiting} files{news}")
+        _say_quarantined(home)
+
+
+def _say_quarantined(home: Home) -> None:
+    report = last_report(home)
+    if report is None:
+        return
+    for manifest in read_manifests(home, report.loads):
+        first = {rule: record for record, rule in reversed(manifest.first_rejects)}
+        receipt = read_receipt(home, manifest.sha256) if manifest.rules else None
+        name = receipt.first_name if receipt else manifest.file_kind
+        for rule, n in manifest.rules.items():
+            where = f", first in record {first[rule]}" if rule in first else ""
+            click.echo(
+                f"quarantined  {name}: {rule}: {n:,} of {manifest.records:,} records{where}; "
+                f"{remedy_of(rule)}"
+            )
+    for file in report.having("rejected", "held"):
+        click.echo(f"{file.outcome:<12} {file.message}")
+
+
+@click.command()
+@click.pass_obj
+def rollback(home_path: str) -> None:
+    """Make the set published before the current one current again."""
+    with errors_as_messages():
+        home = Home.at(home_path)
+        if not home.published.exists():
+            raise UserError(f"home {home.root}: nothing is published there")
+        with lease(home, "mellantid rollback"):
+            manifest = PublishedSets(home).rollback()
+        click.echo(
+            f"current is now {manifest.run}, as of {manifest.as_of}; the next run publishes anew"
+        )

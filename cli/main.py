@@ -1,0 +1,28 @@
+"""`mellantid`: the group that all commands belong to.
+
+Belongs here: the home option, the list of commands. Does not belong here: commands.
+"""
+
+import click
+
+from cli.looking import rollback, status
+from cli.running import reconstruct, run
+from cli.simulating import simulate
+from cli.taking_in import ingest, map_file
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--home", envvar="MELLANTID_HOME", default="data", help="The data home.")
+@click.version_option(package_name="mellantid")
+@click.pass_context
+def main(context: click.Context, home: str) -> None:
+    """Sales navigation from CRM exports: cause, effect and split times."""
+    context.obj = home
+
+
+for command in (run, reconstruct, ingest, map_file, status, rollback, simulate):
+    main.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""Commands about files and their mappings: ingest, map.
+
+Belongs here: their arguments and what they say.
+"""
+
+import sys
+from pathlib import Path
+
+import click
+
+from cli.messages import REFUSED, errors_as_messages, say_files, shown
+from ingestion.errors import FileRejected, UserError
+from ingestion.home import Home
+from ingestion.landing.deciding import Landing
+from publishing.lease import lease
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would land and be rejected; keep nothing.")
+@click.pass_obj
+def ingest(home_path: str, dry_run: bool) -> None:
+    """Take in the inbox without building anything."""
+    with errors_as_messages():
+        home = Home.at(home_path)
+        home.prepare()
+        with lease(home, "mellantid ingest"):
+            report = Landing(
+                home, dry_run, say=lambda text: click.echo(f"  {text}", err=True)
+            ).run()
+        if dry_run:
+            click.echo("dry run: nothing was kept")
+        say_files(report.files, every=True)
+        for pipeline, stage, n in report.unknown_stages:
+            # As the mapping writes them, without their system.
+            where = f" of pipeline {pipeline.partition(':')[2]}" if pipeline else ""
+            click.echo(
+                f"  unknown stage {stage.partition(':')[2]}{where} in {n:,} records: "
+                "add it to `stages` in mappings/, or to the column's value map"
+            )
+        if report.having("rejected"):
+            sys.exit(REFUSED)
+
+
+@click.command("map")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--write", is_flag=True, help="Save the proposal in the home's mappings/.")
+@click.option("--system", default="own", show_default=True, help="The mapping it goes into.")
+@click.pass_obj
+def map_file(home_path: str, file: Path, write: bool, system: str) -> None:
+    """Profile an unknown export and propose its mapping, with what only you can decide."""
+    with errors_as_messages():
+        from ingestion.proposing.writing import as_text, propose_for, save_mapping
+
+        home = Home.at(home_path)
+        if write:
+            home.prepare()
+        try:
+            proposal = propose_for(home, file)
+        except FileRejected as error:
+            raise UserError(f"{file.name}: {error}") from error
+        if proposal.recognised:
+            click.echo(f"# The mapping {proposal.recognised} takes this file already.")
+        click.echo(as_text(proposal, system, file.stem))
+        if write:
+            path = save_mapping(home, proposal, system, file.stem)
+            click.echo(
+                f"# Written to {shown(path)}. Answer the questions in it, put the file into the "
+                "inbox, and see what becomes of it: mellantid ingest --dry-run"
+            )

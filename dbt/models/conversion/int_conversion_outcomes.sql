@@ -1,0 +1,79 @@
+{#
+    One row per entry, horizon and definition: was there full follow-up, and was the target reached
+    within it.
+#}
+with
+
+entries as (
+    select * from {{ ref('fct_stage_entries') }}
+),
+
+horizons as (
+    select * from {{ ref('int_horizons') }}
+),
+
+by_definition as (
+    select
+        *,
+        'next_any' as definition_id,
+        next_any_at as reached_at
+    from entries
+    union all
+    select
+        *,
+        'next_direct' as definition_id,
+        next_direct_at as reached_at
+    from entries
+    union all
+    select
+        *,
+        'won' as definition_id,
+        won_at as reached_at
+    from entries
+    union all
+    select
+        *,
+        'lost' as definition_id,
+        lost_at as reached_at
+    from entries
+),
+
+timed as (
+    select
+        by_definition.*,
+        horizons.horizon_days,
+        {{ seconds_between('by_definition.entered_at', 'by_definition.followed_until_at') }}
+            as seconds_followed,
+        {{ seconds_between('by_definition.entered_at', 'by_definition.reached_at') }}
+            as seconds_to_reach
+    from by_definition
+    cross join horizons
+),
+
+outcomes_within_horizons as (
+    select
+        *,
+        seconds_followed >= horizon_days * 86400 as is_mature,
+        coalesce(seconds_to_reach <= horizon_days * 86400, false) as is_reached
+    from timed
+)
+
+select
+    journey_id,
+    visit_number,
+    pipeline_id,
+    stage_id,
+    seller_id,
+    segment,
+    source,
+    entered_month,
+    horizon_days,
+    definition_id,
+    as_of,
+    is_mature,
+    is_reached,
+    case
+        when is_mature and is_reached and not is_time_inferred
+            then {{ rate('seconds_to_reach', '86400') }}
+    end as days_to_reach
+from outcomes_within_horizons

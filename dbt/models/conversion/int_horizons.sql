@@ -1,0 +1,1 @@
+select horizon_days from {{ source('raw', 'horizons') }}

@@ -1,0 +1,123 @@
+with
+
+credits as (
+    select * from {{ ref('stg_deal_credits') }}
+),
+
+aliases as (
+    select * from {{ ref('int_seller_aliases') }}
+),
+
+deals as (
+    select * from {{ ref('dim_deals') }}
+),
+
+visits as (
+    select * from {{ ref('fct_stage_visits') }} where stage_kind = 'won'
+),
+
+states as (
+    select * from {{ ref('int_deal_states') }}
+),
+
+latest_exports as (
+    select
+        deal_id,
+        max(known_at) as known_at
+    from credits
+    group by deal_id
+),
+
+stated as (
+    select
+        credits.deal_id,
+        coalesce(aliases.seller_id, credits.seller_id) as seller_id,
+        max(cast(credits.share as decimal(9, 6))) as share
+    from credits
+    inner join latest_exports
+        on credits.deal_id = latest_exports.deal_id and credits.known_at = latest_exports.known_at
+    left join aliases on credits.seller_id = aliases.alias_id
+    group by credits.deal_id, coalesce(aliases.seller_id, credits.seller_id)
+),
+
+last_wins as (
+    select
+        deal_id,
+        max(visit_number) as visit_number
+    from visits
+    group by deal_id
+),
+
+last_states as (
+    select
+        deal_id,
+        max(state_number) as state_number
+    from states
+    group by deal_id
+),
+
+{# What is shared: of a won deal what it was won for, of any other what it stands at now. #}
+worth as (
+    select
+        deals.deal_id,
+        deals.status,
+        case when visits.deal_id is null then states.seller_id else visits.seller_id end
+            as seller_id,
+        case when visits.deal_id is null then states.amount_base else visits.amount_base end
+            as amount_base
+    from deals
+    inner join last_states on deals.deal_id = last_states.deal_id
+    inner join states
+        on
+            last_states.deal_id = states.deal_id
+            and last_states.state_number = states.state_number
+    left join last_wins on deals.deal_id = last_wins.deal_id and deals.status = 'won'
+    left join visits
+        on last_wins.deal_id = visits.deal_id and last_wins.visit_number = visits.visit_number
+),
+
+shared as (
+    select
+        worth.deal_id,
+        worth.status,
+        coalesce(stated.seller_id, worth.seller_id) as seller_id,
+        coalesce(stated.share, 1) as share,
+        stated.deal_id is not null as is_stated,
+        worth.amount_base
+    from worth
+    left join stated on worth.deal_id = stated.deal_id
+),
+
+rounded as (
+    select
+        *,
+        cast(
+            round(cast(amount_base as decimal(19, 2)) * share, 2) as decimal(18, 2)
+        ) as credited,
+        {# Shares are written with few decimals: three of 33.33 % are of the whole. #}
+        abs(sum(share) over (partition by deal_id) - 1)
+        <= 0.0001 * count(*) over (partition by deal_id) as is_whole,
+        row_number() over (
+            partition by deal_id order by share desc, seller_id asc nulls last
+        ) as share_rank
+    from shared
+)
+
+select
+    deal_id,
+    seller_id,
+    status,
+    cast(share as decimal(9, 6)) as share,
+    is_stated,
+    {# The largest share has what rounding leaves, so that the whole adds up. #}
+    cast(
+        case
+            when share_rank = 1 and is_whole
+                then
+                    amount_base
+                    - (coalesce(sum(credited) over (partition by deal_id), 0) - credited)
+            else credited
+        end as decimal(18, 2)
+    ) as amount_base,
+    amount_base as deal_amount_base
+from rounded

@@ -1,0 +1,173 @@
+with
+
+run as (
+    select * from {{ ref('stg_run') }}
+),
+
+visits as (
+    select * from {{ ref('fct_stage_visits') }}
+    where is_censored and stage_kind = 'open' and record_type = 'deal'
+),
+
+deals as (
+    select * from {{ ref('int_deal_versions') }} where is_current
+),
+
+states as (
+    select * from {{ ref('int_deal_states') }}
+),
+
+activities as (
+    select * from {{ ref('int_activities') }}
+),
+
+newest as (
+    select
+        deal_id,
+        max(state_number) as state_number
+    from states
+    group by deal_id
+),
+
+dated as (
+    select
+        deal_id,
+        is_open,
+        expected_close_on,
+        lag(expected_close_on) over (
+            partition by deal_id order by state_number
+        ) as previous_close_on
+    from states
+    where expected_close_on is not null
+),
+
+pushes as (
+    select
+        deal_id,
+        sum(
+            case when is_open and expected_close_on > previous_close_on then 1 else 0 end
+        ) as n_pushed
+    from dated
+    group by deal_id
+),
+
+{# A correction leaves a deal where it stood: the visit goes on. #}
+entries as (
+    select
+        journey_id,
+        max(occurred_at) as entered_at
+    from {{ ref('fct_stage_transitions') }}
+    where not is_correction
+    group by journey_id
+),
+
+of_deals as (
+    select
+        visits.deal_id,
+        activities.occurred_at,
+        activities.occurred_on,
+        activities.type,
+        activities.is_contact
+    from visits
+    inner join activities on visits.deal_id = activities.deal_id
+    union all
+    select
+        visits.deal_id,
+        activities.occurred_at,
+        activities.occurred_on,
+        activities.type,
+        activities.is_contact
+    from visits
+    inner join activities on visits.lead_id = activities.lead_id
+),
+
+done as (
+    select
+        of_deals.deal_id,
+        max(
+            case
+                when of_deals.is_contact and of_deals.occurred_at <= run.as_of_at
+                    then of_deals.occurred_at
+            end
+        ) as last_activity_at,
+        min(
+            case
+                when of_deals.type <> 'note' and of_deals.occurred_at > run.as_of_at
+                    then of_deals.occurred_on
+            end
+        ) as next_activity_on
+    from of_deals
+    cross join run
+    group by of_deals.deal_id
+),
+
+open_deals as (
+    select
+        visits.deal_id,
+        visits.lead_id,
+        visits.account_id,
+        visits.pipeline_id,
+        visits.stage_id,
+        visits.role,
+        states.seller_id,
+        states.segment,
+        states.business_area,
+        states.source,
+        states.amount,
+        case when states.amount is not null then states.currency end as currency,
+        states.amount_base,
+        deals.created_at,
+        entries.entered_at,
+        {{ seconds_between('entries.entered_at', 'run.as_of_at') }} as seconds_in_stage,
+        done.last_activity_at,
+        {{ seconds_between('coalesce(done.last_activity_at, entries.entered_at)', 'run.as_of_at') }}
+            as seconds_without_activity,
+        case
+            when deals.next_step_on >= run.as_of or done.next_activity_on is null
+                then deals.next_step_on
+            else done.next_activity_on
+        end as next_step_on,
+        states.expected_close_on,
+        coalesce(pushes.n_pushed, 0) as n_pushed,
+        deals.known_at as last_seen_at,
+        run.as_of,
+        run.idle_days
+    from visits
+    inner join deals on visits.deal_id = deals.deal_id
+    inner join entries on visits.journey_id = entries.journey_id
+    inner join newest on visits.deal_id = newest.deal_id
+    inner join states
+        on newest.deal_id = states.deal_id and newest.state_number = states.state_number
+    left join pushes on visits.deal_id = pushes.deal_id
+    left join done on visits.deal_id = done.deal_id
+    cross join run
+)
+
+select
+    deal_id,
+    lead_id,
+    account_id,
+    pipeline_id,
+    stage_id,
+    role,
+    seller_id,
+    segment,
+    business_area,
+    source,
+    amount,
+    currency,
+    amount_base,
+    created_at,
+    entered_at,
+    {{ rate('seconds_in_stage', '86400') }} as days_in_stage,
+    last_activity_at,
+    {{ rate('seconds_without_activity', '86400') }} as days_without_activity,
+    seconds_without_activity >= idle_days * 86400 as is_idle,
+    next_step_on,
+    coalesce(next_step_on < as_of, true) as is_without_next_step,
+    expected_close_on,
+    coalesce(expected_close_on < as_of, false) as is_overdue,
+    cast(n_pushed as bigint) as n_pushed,
+    last_seen_at,
+    as_of
+from open_deals

@@ -1,0 +1,187 @@
+{#
+    What the seller, segment, source, amount … of a deal, lead or account were, and when. A deal's
+    change log is asked for the time it covers, the exports before any log and after it. What was
+    first shown by an export holds from the beginning; what a log first wrote later than at the
+    creation was not known before.
+#}
+with
+
+changes as (
+    select *
+    from {{ ref('int_deal_changes') }}
+    where
+        fidelity = 'event_log'
+        and field in (
+            {% for attribute in tracked_attributes().split() if attribute.startswith('deal.') %}
+                '{{ attribute.split('.')[1] }}'{{ "," if not loop.last }}
+            {% endfor %}
+        )
+),
+
+deals as (
+    select * from {{ ref('int_deal_versions') }} where is_last_of_export
+),
+
+leads as (
+    select * from {{ ref('int_lead_versions') }} where is_last_of_export
+),
+
+accounts as (
+    select * from {{ ref('int_account_versions') }} where is_last_of_export
+),
+
+aliases as (
+    select * from {{ ref('int_seller_aliases') }}
+),
+
+created as (
+    select
+        deal_id,
+        created_at
+    from deals
+    where is_current
+),
+
+{# Exports give creation to the minute. Logged within it, a value was there from the beginning. #}
+logged as (
+    select
+        'deal' as entity_type,
+        changes.deal_id as entity_id,
+        changes.field,
+        changes.new_value as value,
+        case
+            when
+                changes.change_number = 1
+                and changes.old_value is null
+                and (
+                    created.created_at is null
+                    or {{ seconds_between('created.created_at', 'changes.occurred_at') }} < 60
+                )
+                then cast('1900-01-01' as timestamp)
+            else changes.occurred_at
+        end as valid_from,
+        changes.change_number
+    from changes
+    left join created on changes.deal_id = created.deal_id
+    union all
+    select
+        'deal' as entity_type,
+        deal_id as entity_id,
+        field,
+        old_value as value,
+        cast('1900-01-01' as timestamp) as valid_from,
+        cast(0 as bigint) as change_number
+    from changes
+    where change_number = 1 and old_value is not null
+),
+
+logs as (
+    select
+        deal_id,
+        field,
+        max(log_known_until) as log_known_until
+    from changes
+    group by deal_id, field
+),
+
+shown as (
+    {% for attribute in tracked_attributes().split() %}
+        {% set entity, field = attribute.split('.') %}
+        select
+            '{{ entity }}' as entity_type,
+            {{ entity }}_id as entity_id,
+            '{{ field }}' as field,
+            cast({{ field }} as string) as value,
+            known_at
+        from {{ entity }}s
+        {% if not loop.last -%} union all {%- endif %}
+    {% endfor %}
+),
+
+{# An empty cell before the first value tells nothing; after it, that the value was cleared. #}
+shown_from_first_value as (
+    select
+        *,
+        count(value) over (
+            partition by entity_type, entity_id, field
+            order by known_at rows between unbounded preceding and current row
+        ) as n_values,
+        min(case when value is not null then known_at end) over (
+            partition by entity_type, entity_id, field
+        ) as first_value_known_at
+    from shown
+),
+
+shown_where_asked as (
+    select
+        shown.entity_type,
+        shown.entity_id,
+        shown.field,
+        shown.value,
+        case
+            when logs.deal_id is null and shown.known_at = shown.first_value_known_at
+                then cast('1900-01-01' as timestamp)
+            else shown.known_at
+        end as valid_from,
+        cast(null as bigint) as change_number
+    from shown_from_first_value as shown
+    left join logs
+        on
+            shown.entity_type = 'deal'
+            and shown.entity_id = logs.deal_id
+            and shown.field = logs.field
+    where
+        shown.n_values > 0
+        and (logs.deal_id is null or shown.known_at > logs.log_known_until)
+),
+
+all_values as (
+    select * from logged
+    union all
+    select * from shown_where_asked
+),
+
+last_of_instant as (
+    select
+        all_values.entity_type,
+        all_values.entity_id,
+        all_values.field,
+        coalesce(aliases.seller_id, all_values.value) as value,
+        all_values.valid_from,
+        row_number() over (
+            partition by
+                all_values.entity_type,
+                all_values.entity_id,
+                all_values.field,
+                all_values.valid_from
+            order by all_values.change_number desc nulls first
+        ) as instant_rank
+    from all_values
+    left join aliases on all_values.field = 'seller_id' and all_values.value = aliases.alias_id
+),
+
+{# Exports say the same every day: only a change begins a period. #}
+with_previous as (
+    select
+        *,
+        lag(value) over (
+            partition by entity_type, entity_id, field order by valid_from
+        ) as previous_value,
+        row_number() over (
+            partition by entity_type, entity_id, field order by valid_from
+        ) as period_number
+    from last_of_instant
+    where instant_rank = 1
+)
+
+select
+    entity_type,
+    entity_id,
+    field,
+    value,
+    valid_from,
+    lead(valid_from) over (
+        partition by entity_type, entity_id, field order by valid_from
+    ) as valid_to
+from with_previous
+where period_number = 1 or {{ is_distinct('value', 'previous_value') }}

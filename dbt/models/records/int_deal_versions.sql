@@ -1,0 +1,178 @@
+{#
+    Owners resolved, and one stage for both kinds of CRM: where won and lost are a status beside
+    the stage, a closed deal stands in its pipeline's won or lost stage.
+#}
+with
+
+deals as (
+    select * from {{ ref('stg_deals') }}
+),
+
+aliases as (
+    select * from {{ ref('int_seller_aliases') }}
+),
+
+stages as (
+    select * from {{ ref('int_stages') }}
+),
+
+{# A deal whose export names no pipeline is in the only one that has its stage. #}
+placed as (
+    select
+        deals.*,
+        coalesce(deals.pipeline_id, stages.pipeline_id) as resolved_pipeline_id
+    from deals
+    left join stages on deals.stage_id = stages.stage_id and stages.is_in_one_pipeline
+),
+
+closing_stages as (
+    select
+        pipeline_id,
+        stage_kind,
+        min(stage_id) as stage_id
+    from stages
+    where stage_kind in ('won', 'lost')
+    group by pipeline_id, stage_kind
+),
+
+resolved as (
+    select
+        deals.deal_id,
+        deals.lead_id,
+        deals.account_id,
+        coalesce(aliases.seller_id, deals.seller_id) as seller_id,
+        deals.resolved_pipeline_id as pipeline_id,
+        case
+            {# Of where a later export shows it, only a close by then was true then. #}
+            when
+                deals.is_from_later_export
+                and not (
+                    coalesce(deals.status, stages.stage_kind) in ('won', 'lost')
+                    and coalesce(deals.closed_at <= deals.known_at, false)
+                )
+                then null
+            when
+                deals.status in ('won', 'lost')
+                and coalesce(stages.stage_kind, 'open') <> deals.status
+                {# No such stage declared: an unknown one, so that the run says so. #}
+                then coalesce(
+                    closing_stages.stage_id,
+                    coalesce(deals.resolved_pipeline_id, '') || ':' || deals.status
+                )
+            else deals.stage_id
+        end as stage_id,
+        deals.amount,
+        deals.currency,
+        deals.source,
+        deals.business_area,
+        deals.segment,
+        deals.product,
+        deals.deal_type,
+        deals.partner_id,
+        deals.created_at,
+        deals.expected_close_on,
+        deals.closed_at,
+        deals.next_step_on,
+        deals.lost_reason,
+        deals.probability,
+        coalesce(deals.is_deleted, false) as is_deleted,
+        deals.is_complete,
+        deals.is_from_later_export,
+        deals.known_at,
+        coalesce(
+            coalesce(deals.status, stages.stage_kind) in ('won', 'lost'), false
+        ) as is_closed
+    from placed as deals
+    left join aliases on deals.seller_id = aliases.alias_id
+    left join stages
+        on deals.resolved_pipeline_id = stages.pipeline_id and deals.stage_id = stages.stage_id
+    left join closing_stages
+        on
+            deals.resolved_pipeline_id = closing_stages.pipeline_id
+            and deals.status = closing_stages.stage_kind
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by deal_id
+            order by
+                {{ total_order([
+                    'known_at', 'is_from_later_export', 'closed_at', 'created_at', 'stage_id', 'pipeline_id', 'amount',
+                    'currency', 'seller_id', 'account_id', 'lead_id', 'source', 'business_area',
+                    'segment', 'product', 'deal_type', 'partner_id', 'expected_close_on',
+                    'next_step_on', 'lost_reason', 'probability', 'is_deleted', 'is_complete'
+                ]) }}
+        ) as version_rank
+    from resolved
+),
+
+{# What a later export does not tell of that day was as the last export before it had it. #}
+versions_with_earlier as (
+    select
+        deal_id,
+        lead_id,
+        pipeline_id,
+        stage_id,
+        created_at,
+        closed_at,
+        is_complete,
+        is_from_later_export,
+        known_at,
+        version_rank,
+        {% for column in [
+            'account_id', 'seller_id', 'amount', 'currency', 'source', 'business_area', 'segment',
+            'product', 'deal_type', 'partner_id', 'expected_close_on', 'next_step_on',
+            'lost_reason', 'probability', 'is_deleted',
+        ] -%}
+            case
+                when is_from_later_export
+                    then lag({{ column }}) over (partition by deal_id order by version_rank desc)
+                else {{ column }}
+            end as {{ column }},
+        {% endfor -%}
+        lag(known_at) over (partition by deal_id order by version_rank desc) as previous_known_at,
+        lag(is_closed) over (partition by deal_id order by version_rank desc) as was_closed
+    from ranked
+),
+
+{# Of a deal an export had named, a later one adds a close that none of the day could tell. #}
+kept as (
+    select *
+    from versions_with_earlier
+    where
+        not is_from_later_export
+        or previous_known_at is null
+        or (stage_id is not null and not was_closed and previous_known_at < known_at)
+)
+
+select
+    deal_id,
+    lead_id,
+    account_id,
+    seller_id,
+    pipeline_id,
+    stage_id,
+    amount,
+    currency,
+    source,
+    business_area,
+    segment,
+    product,
+    deal_type,
+    partner_id,
+    created_at,
+    expected_close_on,
+    closed_at,
+    next_step_on,
+    lost_reason,
+    probability,
+    coalesce(is_deleted, false) as is_deleted,
+    is_complete,
+    known_at,
+    version_rank = min(version_rank) over (partition by deal_id) as is_current,
+    version_rank = min(version_rank) over (
+        partition by deal_id, known_at
+    ) as is_last_of_export
+from kept

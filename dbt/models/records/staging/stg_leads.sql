@@ -1,0 +1,63 @@
+{#
+    Of a later export the reconstructed basis knows what it tells of that day: that the lead had been
+    created, and (`int_lead_versions`) a conversion by then.
+#}
+with
+
+run as (
+    select * from {{ ref('stg_run') }}
+),
+
+leads as (
+    select distinct
+        leads.lead_id,
+        leads.pipeline_id,
+        leads.stage_id,
+        leads.source,
+        leads.campaign,
+        leads.seller_id,
+        leads.status,
+        leads.created_at,
+        leads.converted_at,
+        leads.converted_deal_id,
+        leads.segment,
+        leads.is_deleted,
+        leads.known_at,
+        leads.is_complete,
+        run.as_of_at
+    from {{ source('raw', 'leads') }} as leads
+    inner join run
+        on
+            leads.known_at <= run.as_of_at
+            or (run.knowledge_basis = 'as_reconstructed' and leads.created_at <= run.as_of_at)
+),
+
+ranked as (
+    select
+        *,
+        min(case when known_at > as_of_at then known_at end) over (
+            partition by lead_id
+        ) as first_later_at
+    from leads
+)
+
+select
+    lead_id,
+    pipeline_id,
+    case when known_at <= as_of_at then stage_id end as stage_id,
+    case when known_at <= as_of_at then source end as source,
+    case when known_at <= as_of_at then campaign end as campaign,
+    case when known_at <= as_of_at then seller_id end as seller_id,
+    case when known_at <= as_of_at then status end as status,
+    created_at,
+    case when known_at <= as_of_at or converted_at <= as_of_at then converted_at end
+        as converted_at,
+    case when known_at <= as_of_at or converted_at <= as_of_at then converted_deal_id end
+        as converted_deal_id,
+    case when known_at <= as_of_at then segment end as segment,
+    case when known_at <= as_of_at then is_deleted end as is_deleted,
+    least(known_at, as_of_at) as known_at,
+    is_complete and known_at <= as_of_at as is_complete,
+    known_at > as_of_at as is_from_later_export
+from ranked
+where known_at <= as_of_at or known_at = first_later_at

@@ -1,0 +1,11 @@
+select
+    as_of,
+    as_of_at,
+    knowledge_basis,
+    zone,
+    currency,
+    correction_grace_seconds,
+    reopen_grace_seconds,
+    bulk_deals,
+    idle_days
+from {{ source('raw', 'run') }}

@@ -1,0 +1,176 @@
+"""A column's text as its declared type, and the rules that text can break.
+
+Belongs here: one function a type, as SQL.
+Does not belong here: times (`times`), hashes (`hashing`), the statement around them (`plan`).
+"""
+
+from ingestion.casting.context import Cast, Context
+from ingestion.casting.hashing import HASHED_TYPES
+from ingestion.casting.numbers import plain_number
+from ingestion.casting.times import time_cast
+from ingestion.mappings.forms import Cell
+from ingestion.reasons import Quarantine
+from ingestion.sql import literal
+from ingestion.tables import DEAL_IDS, TABLES, CellType, Column
+
+# UTF-8 read as Latin-1 somewhere before us: the letters of å ä ö Å Ä Ö é ü and of the euro sign.
+MOJIBAKE = "Ã[¥¤¶\u0085\u0084\u0096©¼…„–]|â‚¬"
+
+# Money beyond this is a slipped decimal or an id in the wrong column; DECIMAL(18,2) ends there.
+MONEY_DIGITS = 16
+CURRENCY_CODES = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN "
+    "BWP BYN BZD CAD CDF CHF CLF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR "
+    "FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD "
+    "JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT "
+    "MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG "
+    "QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS "
+    "TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER "
+    "ZAR ZMW ZWG "
+)
+ISO_4217 = frozenset(CURRENCY_CODES.split())
+
+# What Excel shows instead of a formula's result; `#ERROR` stands for any in a workbook.
+EXCEL_ERRORS = ("#n/a", "#ref!", "#div/0!", "#value!", "#name?", "#null!", "#num!", "#error",
+                "#spill!", "#calc!", "#saknas!", "#referens!", "#division/0!", "#värdefel!",
+                "#namn?", "#skärning!", "#ogiltigt!")  # fmt: skip
+TRUE, FALSE = ("true", "yes", "y", "1", "ja", "j"), ("false", "no", "n", "0", "nej")
+
+
+def cast_column(context: Context, column: Column, cell: Cell) -> Cast:
+    """The typed value of a column's text, and for each rule the condition that breaks it."""
+    cast, text = _by_kind(context, column, cell), f"t_{column.name}"
+    value = cast.value
+    broken: list[tuple[str, str]] = [
+        (rule, f"{text} is not null and ({sql})") for rule, sql in cast.broken
+    ]
+    broken.append((Quarantine.NUL_BYTE, f"contains({text}, chr(0))"))
+    mojibake = f"regexp_matches({text}, {literal(MOJIBAKE)})"
+    broken.append(
+        (Quarantine.MOJIBAKE, f"(contains({text}, 'Ã') or contains({text}, 'â')) and {mojibake}")
+    )
+    errors = ", ".join(map(literal, EXCEL_ERRORS))
+    is_error = f"list_contains([{errors}], lower({text}))"
+    broken.append(
+        (Quarantine.ERROR_VALUE, f"case when starts_with({text}, '#') then {is_error} end")
+    )
+    if column.choices:
+        allowed = ", ".join(literal(choice) for choice in column.choices)
+        broken.append((Quarantine.UNKNOWN_VALUE, f"lower({text}) not in ({allowed})"))
+        value = f"lower({value})"
+    if column.is_past:
+        broken.append((Quarantine.AFTER_THE_EXPORT, f"v_{column.name} > v_known_at"))
+    if column.required:
+        broken.append((Quarantine.MISSING, f"{text} is null"))
+    return Cast(value, broken, cast.parsed, cast.is_ambiguous)
+
+
+def _by_kind(context: Context, column: Column, cell: Cell) -> Cast:
+    name, text = column.name, f"t_{column.name}"
+    if column.cell_type in HASHED_TYPES or cell.hashed:
+        return _hashed(column)
+    if column.cell_type is CellType.ID:
+        return _id(context, text)
+    if column.cell_type in (CellType.MONEY, CellType.RATE, CellType.INTEGER, CellType.FRACTION):
+        return _number(context, column, cell, name)
+    if column.cell_type in (CellType.DATE, CellType.TIMESTAMP):
+        return time_cast(context, cell, name, column.cell_type)
+    if column.cell_type is CellType.BOOLEAN:
+        yes, no = (", ".join(map(literal, words)) for words in (TRUE, FALSE))
+        words = f"lower({text})"
+        value = f"case when {words} in ({yes}) then true when {words} in ({no}) then false end"
+        return Cast(value, [(Quarantine.NOT_YES_OR_NO, f"v_{name} is null")])
+    if column.cell_type is CellType.CURRENCY:
+        codes = "|".join(sorted(ISO_4217))
+        unknown = f"not regexp_full_match({text}, '{codes}', 'i')"
+        return Cast(f"upper({text})", [(Quarantine.UNKNOWN_CURRENCY, unknown)])
+    if column.cell_type is CellType.CHANGE_VALUE:
+        return _change_value(context, cell, name)
+    return Cast(text)
+
+
+INVALID = {
+    CellType.EMAIL_HASH: Quarantine.NOT_A_VALID_EMAIL,
+    CellType.PHONE_HASH: Quarantine.NOT_A_VALID_PHONE,
+}
+
+
+def _hashed(column: Column) -> Cast:
+    name = column.name
+    value = f"(select hash from hashes_{name} as hashes where hashes.text = t_{name})"
+    rule = INVALID.get(column.cell_type)  # an id of whatever form has a hash
+    return Cast(value, [(rule, f"v_{name} is null")] if rule else [])
+
+
+def _id(context: Context, text: str) -> Cast:
+    # As Excel writes it, sign and all: Olist has the true id 401013266745e5661589292315434968.
+    scientific = rf"regexp_matches({text}, '^\d([.,]\d+)?[eE]\+\d{{1,3}}$')"
+    value = f"{literal(context.file_kind.system + ':')} || {text}"
+    return Cast(value, [(Quarantine.ID_IN_SCIENTIFIC_NOTATION, scientific)])
+
+
+def _number(context: Context, column: Column, cell: Cell, name: str) -> Cast:
+    text, plain, typed = f"t_{name}", f"n_{name}", f"v_{name}"
+    parsed = {plain: plain_number(context, text)}
+    broken: list[tuple[str, str]] = []
+    if column.cell_type is CellType.FRACTION:
+        digits = f"rtrim({plain}, '%')"
+        percent = "true" if cell.unit == "percent" else f"{text} like '%\\%' escape '\\'"
+        number = f"try_cast({digits} as double)"
+        value = f"case when {percent} then {number} / 100 else {number} end"
+        broken.append((Quarantine.NOT_BETWEEN_0_AND_1, f"not {typed} between 0 and 1"))
+        plain = digits
+    elif column.cell_type is CellType.INTEGER:
+        number = f"try_cast({plain} as decimal(38, 6))"
+        value = f"try_cast({number} as bigint)"
+        if cell.unit == "ms":
+            value = f"try_cast(floor({number} / 1000) as bigint)"
+        broken.append(
+            (Quarantine.NOT_A_WHOLE_NUMBER, rf"not regexp_matches({plain}, '^-?\d+(\.0+)?$')")
+        )
+    else:
+        places = 2 if column.cell_type is CellType.MONEY else 8
+        value = f"try_cast({plain} as {column.sql_type})"
+        # 1.000 is a thousand to one writer and one to another; no price has three decimals.
+        three = rf"regexp_matches({plain}, '^-?\d+\.\d{{3}}$')"
+        decimals = rf"regexp_matches({plain}, '^-?\d+\.\d{{{places}}}\d*[1-9]\d*$')"
+        broken += [(Quarantine.TOO_MANY_DECIMALS, decimals), (Quarantine.THREE_DECIMALS, three)]
+        too_large = rf"regexp_matches({plain}, '^-?0*[1-9]\d{{{MONEY_DIGITS - 1},}}(\.|$)')"
+        broken.append((Quarantine.TOO_LARGE, too_large if places == 2 else f"{typed} is null"))
+    broken.append((Quarantine.NOT_A_NUMBER, rf"not regexp_matches({plain}, '^-?\d+(\.\d+)?$')"))
+    if column.minimum is not None:
+        broken.append((Quarantine.BELOW_MINIMUM, f"{typed} < {column.minimum}"))
+    return Cast(value, broken, parsed)
+
+
+def _change_value(context: Context, cell: Cell, name: str) -> Cast:
+    """A changed value in the form that `deals` holds the field in, as text."""
+    text, amount_name, day_name = f"t_{name}", f"amount_{name}", f"day_{name}"
+    is_id = f"t_field in ({', '.join(map(literal, DEAL_IDS))})"
+    is_amount, is_day = "t_field = 'amount'", "t_field in ('expected_close_on', 'next_step_on')"
+    amount = _number(context, TABLES["deals"].by_name["amount"], cell, amount_name)
+    day = time_cast(context, cell, day_name, CellType.DATE)
+    prefixed = _id(context, text)
+    parsed = {
+        f"t_{amount_name}": f"case when {is_amount} then {text} end",
+        **amount.parsed,
+        f"v_{amount_name}": amount.value,
+        f"t_{day_name}": f"case when {is_day} then {text} end",
+        **day.parsed,
+        f"v_{day_name}": day.value,
+    }
+    value = f"""case
+        when {is_id} then {prefixed.value}
+        when {is_amount} then cast(v_{amount_name} as varchar)
+        when {is_day} then cast(v_{day_name} as varchar)
+        when t_field = 'currency' then upper({text})
+        else {text} end"""
+    return Cast(
+        value,
+        [
+            *((rule, f"{is_id} and {sql}") for rule, sql in prefixed.broken),
+            *((rule, f"{is_amount} and ({sql})") for rule, sql in amount.broken),
+            *((rule, f"{is_day} and ({sql})") for rule, sql in day.broken),
+        ],
+        parsed,
+    )

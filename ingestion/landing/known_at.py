@@ -1,0 +1,47 @@
+"""When an export knew what it says: by its mapping, its name or a file beside it.
+
+Belongs here: finding the declared day. Does not belong here: fixing it (`deciding`).
+"""
+
+import re
+from datetime import date, datetime
+from pathlib import Path
+
+from ingestion.company import Company
+from ingestion.errors import FileRejected
+from ingestion.landing.receipts import Receipt
+from ingestion.mappings.loading import FileKind
+from ingestion.reasons import Rejection
+
+
+def declared_known_at(file_kind: FileKind, receipt: Receipt, company: Company) -> datetime | None:
+    """The end of the declared day in the company's zone, as naive UTC; None if nothing says.
+
+    Raises FileRejected for a date that is none.
+    """
+    known_at = file_kind.mapping.known_at
+    if known_at.constant:
+        return company.end_of(known_at.constant)
+    if known_at.file_name:
+        for seen in receipt.names:
+            # The file's own name first, then the archive or folder it came in.
+            for part in reversed(Path(seen.name).parts):
+                if match := re.search(known_at.file_name, part):
+                    return company.end_of(_day(match.group(1)))
+    if receipt.sidecar:
+        return company.end_of(_day(receipt.sidecar))
+    return None
+
+
+def _day(text: str) -> date:
+    digits = re.sub(r"\D", "", text)[:8]
+    try:
+        day = date.fromisoformat(digits)
+        if not 1990 <= day.year <= 2100:
+            raise ValueError(day)
+        return day
+    except ValueError as error:
+        raise FileRejected(
+            Rejection.KNOWN_AT_UNREADABLE,
+            "has a date in its name or beside it that is none",
+        ) from error

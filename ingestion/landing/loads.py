@@ -1,0 +1,216 @@
+"""One load: a file, or one sheet of it, read by one mapping into a folder of typed Parquet.
+
+Belongs here: reading, typing, quarantine, the manifest; what runs in the bounded process.
+Does not belong here: receipts, identity, making a load visible (`deciding`).
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from ingestion.casting.context import Context, TypedTable
+from ingestion.casting.plan import cast_table
+from ingestion.errors import FileRejected
+from ingestion.files import fsync_folder
+from ingestion.landing.manifest import FILE_NAME, LoadManifest, Money, TableFacts
+from ingestion.mappings.loading import FileKind
+from ingestion.readers import reading
+from ingestion.readers.source import Sheet
+from ingestion.reasons import Quarantine, Rejection
+from ingestion.sql import literal
+from ingestion.tables import TABLES
+
+# A file with more broken records than this is read with the wrong dialect or cut in the middle;
+# what is left of it would look like a fall in sales. Small files are judged by hand.
+MAX_QUARANTINED_SHARE, MIN_RECORDS_FOR_SHARE = 0.2, 20
+MAX_MOJIBAKE_SHARE = 0.01
+# What DuckDB may hold in memory; beyond it spills to disk, so that memory is flat in file size.
+DUCKDB_MEMORY = "160MB"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to read, by which mapping, and into which folder; all that the process is told."""
+
+    archived: Path
+    sheet: str | None
+    file_kind: FileKind
+    known_at: datetime
+    key: bytes
+    identity: str
+    sha256: str
+    folder: Path
+    scratch: Path
+
+
+def write_load(job: Job) -> LoadManifest:
+    """Write the load's tables, rejects and manifest into its folder; return the manifest.
+
+    Raises FileRejected for a file that cannot be trusted as a whole.
+    """
+    with duckdb.connect() as connection:
+        # On disk: a table being written in memory cannot be put aside when that is full.
+        database = literal(str(job.scratch / f"{job.identity}.duckdb"))
+        connection.execute(f"attach {database} as typed")
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(f"set memory_limit = '{DUCKDB_MEMORY}'")
+        connection.execute(f"set temp_directory = {literal(str(job.scratch / 'spill'))}")
+        connection.execute("set autoinstall_known_extensions = false")
+        # It makes a hash join of each list of words: 25 of them held 230 MB.
+        connection.execute("set disabled_optimizers = 'in_clause'")
+        return _write(job, connection)
+
+
+def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
+    mapping = job.file_kind.mapping
+    file_format = reading.format_of(job.archived)
+    sheet = reading.read(
+        job.archived, file_format, mapping.dialect, job.sheet, connection, job.scratch
+    )
+    if not sheet.n_records:
+        raise FileRejected(Rejection.NO_RECORDS, "has headers but no records")
+    # Records have their numbers now; keeping them in order would hold more than fits in memory.
+    connection.execute("set preserve_insertion_order = false")
+    context = Context(job.file_kind, sheet, job.known_at, job.key, connection)
+    typed = [cast_table(context, name, m) for name, m in mapping.tables.items()]
+    rules, quarantined = _quarantine(connection, sheet, typed)
+    _check_share(sheet, rules, quarantined)
+    job.folder.mkdir(parents=True, mode=0o700)
+    for table in typed:
+        _copy(
+            connection,
+            f"""
+            select {", ".join(c.name for c in TABLES[table.name].columns)},
+                {literal(job.identity)} as load_id, record_number, known_at,
+                {str(mapping.complete).lower()} as is_complete
+            from typed.{table.name}
+            where record_number not in (select record_number from rejects)
+            """,
+            job.folder / f"{table.name}.parquet",
+        )
+    rejects = f"select *, {literal(job.identity)} as load_id from rejects order by all"
+    _copy(connection, rejects, job.folder / "rejects.parquet")
+    manifest = LoadManifest(
+        load_id=job.identity,
+        sha256=job.sha256,
+        sheet=job.sheet,
+        file_kind=job.file_kind.label,
+        mapping_hash=job.file_kind.hash,
+        known_at=f"{job.known_at:%Y-%m-%d %H:%M:%S}",
+        records=sheet.n_records,
+        accepted=sheet.n_records - quarantined,
+        quarantined=quarantined,
+        rules=rules,
+        first_rejects=connection.execute(
+            "select record_number, rule from rejects order by all limit 5"
+        ).fetchall(),
+        notes={note: n for note, n in sheet.notes.items() if n},
+        tables={table.name: _table_facts(connection, table) for table in typed},
+        unmapped_headers=_unmapped(job.file_kind, sheet),
+        money=_money(connection, typed),
+    )
+    manifest.write(job.folder / FILE_NAME)
+    for path in job.folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    fsync_folder(job.folder)
+    return manifest
+
+
+def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
+    connection.execute(f"copy ({query}) to {literal(str(path))} (format parquet)")
+
+
+def _quarantine(
+    connection: duckdb.DuckDBPyConnection, sheet: Sheet, typed: list[TypedTable]
+) -> tuple[dict[str, int], int]:
+    """Table `rejects` (record_number, table_name, rule); counts per rule and of records."""
+    connection.execute(
+        "create or replace table rejects (record_number bigint, table_name varchar, rule varchar)"
+    )
+    if sheet.defects:
+        connection.executemany("insert into rejects values (?, 'file', ?)", sheet.defects)
+    for table in typed:
+        connection.execute(
+            f"insert into rejects select distinct record_number, {literal(table.name)}, "
+            f"unnest(reasons) from typed.{table.name}"
+        )
+    rows = connection.execute(
+        "select rule, count(distinct record_number) from rejects group by rule order by rule"
+    ).fetchall()
+    total = connection.execute("select count(distinct record_number) from rejects").fetchone()
+    return dict(rows), int(total[0]) if total else 0
+
+
+def _check_share(sheet: Sheet, rules: dict[str, int], quarantined: int) -> None:
+    mojibake = sum(n for rule, n in rules.items() if rule.endswith(f": {Quarantine.MOJIBAKE}"))
+    if mojibake > max(1, MAX_MOJIBAKE_SHARE * sheet.n_records):
+        raise FileRejected(
+            Rejection.MOJIBAKE, "has letters broken by an earlier conversion (Ã¶ for ö)"
+        )
+    for rule, n in rules.items():
+        if rule.endswith(Quarantine.ORDER_NOT_DECLARED):
+            raise FileRejected(
+                Rejection.ORDER_NOT_DECLARED,
+                f"has dates like 03/04/2026 in {rule.partition(':')[0]!r} ({n} records) and no "
+                "word on which comes first",
+            )
+    too_many = sheet.n_records >= MIN_RECORDS_FOR_SHARE and (
+        quarantined > MAX_QUARANTINED_SHARE * sheet.n_records
+    )
+    if too_many or quarantined == sheet.n_records:
+        rule, n = max(rules.items(), key=lambda item: item[1])
+        raise FileRejected(
+            Rejection.TOO_MANY_BAD_RECORDS,
+            f"{quarantined} of {sheet.n_records} records cannot be read, most for {rule} ({n})",
+        )
+
+
+def _table_facts(connection: duckdb.DuckDBPyConnection, table: TypedTable) -> TableFacts:
+    rows = connection.execute(
+        f"select count(*) from typed.{table.name} "
+        "where record_number not in (select record_number from rejects)"
+    ).fetchall()
+    return TableFacts(
+        absent=table.absent,
+        mapped=table.mapped,
+        ambiguous_times=table.ambiguous_times,
+        rows=rows[0][0],
+    )
+
+
+def _unmapped(file_kind: FileKind, sheet: Sheet) -> list[str]:
+    used: set[str] = set()
+    for table in file_kind.mapping.tables.values():
+        for cell in table.columns.values():
+            used |= set(cell.all_headers) | set(cell.choose.by if cell.choose else ())
+        if table.unpivot:
+            used |= {h for h in sheet.headers if re.fullmatch(table.unpivot, h, re.IGNORECASE)}
+    folded = {header.casefold() for header in used}
+    return [h for h in sheet.headers if h and h.casefold() not in folded]
+
+
+def _money(connection: duckdb.DuckDBPyConnection, typed: list[TypedTable]) -> dict[str, Money]:
+    """Per table with money: what came in, what was accepted and quarantined, by currency.
+
+    Amounts that are no numbers are in none of them; their records are counted as quarantined.
+    """
+    found = {}
+    for table in typed:
+        if {"amount", "currency"} <= set(TABLES[table.name].by_name):
+            is_out = "record_number in (select record_number from rejects)"
+            rows = connection.execute(
+                f"select coalesce(currency, 'unknown'), sum(amount), "
+                f"coalesce(sum(amount) filter (not {is_out}), 0), "
+                f"coalesce(sum(amount) filter ({is_out}), 0) "
+                f"from typed.{table.name} where amount is not null group by all order by all"
+            ).fetchall()
+            came_in, accepted, quarantined = (
+                {row[0]: str(row[i]) for row in rows} for i in (1, 2, 3)
+            )
+            found[table.name] = Money(came_in=came_in, accepted=accepted, quarantined=quarantined)
+    return found

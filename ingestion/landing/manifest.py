@@ -1,0 +1,79 @@
+"""The manifest of a load: what came in, what was accepted and what was quarantined.
+
+Belongs here: its form, reading and writing it.
+Does not belong here: counting (`loads`), counting anew (`accounting`).
+"""
+
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from ingestion.home import Home
+from ingestion.stored import Stored
+
+FILE_NAME = "manifest.json"
+
+
+class TableFacts(BaseModel):
+    """One table of a load. `absent` are mapped headers the file lacks; `mapped` counts, per column,
+    the cells whose text a value map changed; `ambiguous_times` local times that occur twice.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    absent: list[str]
+    mapped: dict[str, int]
+    ambiguous_times: int
+    rows: int
+
+
+class Money(BaseModel):
+    """Sums of a table's amounts by currency, as text to the öre; `came_in` is the other two."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    came_in: dict[str, str]
+    accepted: dict[str, str]
+    quarantined: dict[str, str]
+
+
+class LoadManifest(Stored):
+    """landed/<load_id>/manifest.json. `records` are `accepted` and `quarantined`.
+
+    `rules` counts the records that each rule quarantined, `first_rejects` the first of them as
+    (record number, rule); `notes` count what was read but is worth knowing.
+    """
+
+    FORMAT: ClassVar[int] = 2
+    REMEDY: ClassVar[str] = "delete its folder and run again: it is made from the archive"
+
+    load_id: str
+    sha256: str
+    sheet: str | None
+    file_kind: str
+    mapping_hash: str
+    known_at: str
+    records: int
+    accepted: int
+    quarantined: int
+    rules: dict[str, int]
+    first_rejects: list[tuple[int, str]]
+    notes: dict[str, int]
+    tables: dict[str, TableFacts]
+    unmapped_headers: list[str]
+    money: dict[str, Money]
+
+    @classmethod
+    def upgraded(cls, content: dict[str, Any], _version: int) -> dict[str, Any]:
+        """Until format 2 the file kind was called `entry`, and money that came in `in`."""
+        money = {
+            table: {("came_in" if k == "in" else k): sums for k, sums in kinds.items()}
+            for table, kinds in content.pop("money").items()
+        }
+        file_kind = content.pop("entry")
+        return {"first_rejects": [], **content, "file_kind": file_kind, "money": money}
+
+
+def read_manifests(home: Home, loads: list[str]) -> list[LoadManifest]:
+    """The manifests of these loads. Raises DamagedFile."""
+    return [LoadManifest.read(home.landed / load / FILE_NAME) for load in loads]

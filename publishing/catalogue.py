@@ -1,0 +1,94 @@
+"""The dbt project as parsed: its models, tests and the published tables they describe.
+
+Belongs here: what the project says of itself, whatever home it runs for.
+Does not belong here: running it (`dbt_build`).
+"""
+
+import fcntl
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ingestion.files import write_atomically
+from publishing.dbt_process import DBT_PROJECT, TARGET, invoke
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A published table with its columns' descriptions and types, as dbt has them.
+
+    `grain` is declared where no dbt test holds it: for estimates.
+    """
+
+    name: str
+    description: str
+    columns: dict[str, str]
+    types: dict[str, str]
+    grain: list[str]
+
+
+def manifest_path() -> Path:
+    """The parsed project, parsed anew if a file of it has changed.
+
+    Nothing of a home is in it: data reach dbt only as `raw.*` in the day's own database.
+    """
+    stamp, newest = TARGET / "parsed_at", str(_newest_change())
+    TARGET.mkdir(exist_ok=True)
+    with (TARGET / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # homes share the parsed project
+        if not stamp.exists() or stamp.read_text() != newest:
+            invoke(["parse", "--no-partial-parse", "--profiles-dir", str(DBT_PROJECT)], TARGET)
+            write_atomically(stamp, newest)
+    return TARGET / "manifest.json"
+
+
+def _newest_change() -> int:
+    return max(
+        path.stat().st_mtime_ns
+        for path in DBT_PROJECT.rglob("*")
+        if path.suffix in (".sql", ".yml", ".md") and TARGET not in path.parents
+    )
+
+
+@cache
+def nodes() -> dict[str, dict[str, Any]]:
+    """Unique id to node, of every model and test."""
+    return dict(_parsed()["nodes"])
+
+
+@cache
+def _parsed() -> dict[str, Any]:
+    return dict(json.loads(manifest_path().read_text(encoding="utf-8")))
+
+
+def published_models() -> list[PublishedTable]:
+    """The models with a contract."""
+    return [_table(node) for node in nodes().values() if node.get("contract", {}).get("enforced")]
+
+
+def estimate_tables() -> list[PublishedTable]:
+    """The tables that analysis makes, declared in dbt/models/_estimates.yml."""
+    sources = _parsed()["sources"].values()
+    return [_table(source) for source in sources if source["source_name"] == "estimates"]
+
+
+def published_tables() -> list[PublishedTable]:
+    return [*published_models(), *estimate_tables()]
+
+
+def _table(node: dict[str, Any]) -> PublishedTable:
+    columns = node["columns"]
+    return PublishedTable(
+        node["name"],
+        node["description"].strip(),
+        {name: column["description"] for name, column in columns.items()},
+        {name: column["data_type"] for name, column in columns.items()},
+        list(node["config"]["meta"].get("grain", [])),
+    )
+
+
+def test_names() -> dict[str, str]:
+    """Unique id to name of every data test."""
+    return {k: n["name"] for k, n in nodes().items() if n["resource_type"] == "test"}

@@ -1,0 +1,119 @@
+"""The steps of a day, in their order; here and nowhere else.
+
+    land → begin → build → estimate → audit → publish
+
+Belongs here: what each step calls, and which check results it leaves.
+Does not belong here: the work of a step, when a day runs (`dagster_project`, cron).
+
+Dagster's assets, `reconstruct` and the tests all call these; a step may run in another process than
+the one before it, so what passes between them lies in the home.
+"""
+
+from collections.abc import Callable
+from datetime import date
+
+from ingestion.home import Home
+from ingestion.landing.deciding import Landing
+from ingestion.landing.report import Report, save_report
+from publishing import dbt_build, estimates
+from publishing.catalogue import published_models, published_tables, test_names
+from publishing.dbt_build import Built
+from publishing.gate import expectations, landed_files
+from publishing.gate.checks import FAILED, CheckResult, Refused, Results
+from publishing.inputs import KnowledgeBasis
+from publishing.lease import Lease
+from publishing.set_manifest import SetManifest
+from publishing.sets import PublishedSets
+from publishing.warehouse import Warehouse
+
+Say = Callable[[str], None]
+
+
+def expected_checks() -> set[str]:
+    """The checks of which publish needs a result."""
+    return {
+        *landed_files.DESCRIPTIONS,
+        *test_names().values(),
+        estimates.CHECK,
+        *(expectation.name for expectation in expectations.EXPECTATIONS),
+    }
+
+
+def land(home: Home, run_id: str, say: Say) -> tuple[Report, list[CheckResult]]:
+    """Take in what the inbox holds; keep the report and what was found."""
+    report = Landing(home, say=say).run()
+    save_report(home, report)
+    results = landed_files.check_landing(home, report)
+    Results(home, run_id).store("landing", results)
+    return report, results
+
+
+class Day:
+    """The steps of one day after landing. `run_id` names the run that its check results are of."""
+
+    def __init__(
+        self,
+        home: Home,
+        as_of: date,
+        run_id: str,
+        say: Say,
+        knowledge_basis: KnowledgeBasis = "as_known",
+    ) -> None:
+        self.home = home
+        self.warehouse = Warehouse(home, as_of, knowledge_basis)
+        self.results = Results(home, run_id)
+        self.say = say
+
+    def begin(self, loads: list[str]) -> None:
+        """A fresh warehouse over exactly these loads."""
+        self.warehouse.begin(loads)
+
+    def build(self) -> Built:
+        """Build and test the marts; hand them over unless something failed."""
+        built = dbt_build.build(self.warehouse, self.say)
+        self.results.store("dbt", built.tests)
+        if not built.faults():
+            self.warehouse.hand_over([model.name for model in published_models()])
+        return built
+
+    def estimate(self) -> CheckResult:
+        """Estimate what counts alone cannot say, beside the marts."""
+        self.say("estimating")
+        result = estimates.estimate(self.warehouse)
+        self.results.store("analysis", [result])
+        return result
+
+    def audit(self) -> list[CheckResult]:
+        """Ask what is expected of the distributions, against the last published set."""
+        self.say(f"asking {len(expectations.EXPECTATIONS)} expectations")
+        before = PublishedSets(self.home).last_before(self.warehouse.as_of)
+        results = expectations.evaluate(self.warehouse, before, self.home.company())
+        self.results.store("expectation", results)
+        return results
+
+    def publish(self, lease: Lease) -> SetManifest:
+        """Publish the set if every expected check has a result and none failed; else Refused."""
+        results = self.results.require(expected_checks())
+        self.say("publishing")
+        manifest = PublishedSets(self.home).publish(
+            self.warehouse, published_tables(), results, lease, self.results.run_id
+        )
+        self.warehouse.retire_others(self.home.company().keep_warehouses)
+        self.results.retire_others()
+        return manifest
+
+
+def reconstruct(home: Home, as_of: date, loads: list[str], say: Say) -> Warehouse:
+    """A past day as the CRM knew it then, from these loads; never published.
+
+    Raises Refused naming the checks that failed.
+    """
+    day = Day(home, as_of, f"reconstruct-{as_of}", say, "as_reconstructed")
+    day.begin(loads)
+    if faults := day.build().faults():
+        raise Refused("; ".join(faults))
+    result = day.estimate()
+    if result.outcome == FAILED:
+        raise Refused(f"{result.name}: {result.detail}")
+    day.warehouse.retire_others(home.company().keep_warehouses)
+    return day.warehouse

@@ -1,0 +1,64 @@
+"""DuckDB, the embedded default: one database file for each build.
+
+Belongs here: registering inputs, dbt's profile, handing built tables over.
+Does not belong here: what other engines do.
+"""
+
+import json
+from pathlib import Path
+
+import duckdb
+
+from analysis.horizons import HORIZONS
+from ingestion.home import Home
+from ingestion.sql import identifier, literal
+from ingestion.tables import RUN_COLUMNS, TABLES
+from publishing.inputs import BuildInputs
+
+
+class DuckDBEngine:
+    """The database of one build at `database`; nobody else opens it."""
+
+    def __init__(self, database: Path) -> None:
+        self.database = database
+
+    def register(self, inputs: BuildInputs, home: Home) -> None:
+        """Create schema `raw`: a view over the landed files of each table, `run`, `horizons`."""
+        run = ", ".join(
+            f"cast({literal(str(inputs.run[c.name]))} as {c.sql_type}) as {c.name}"
+            for c in RUN_COLUMNS
+        )
+        horizons = ", ".join(f"({days})" for days in HORIZONS)
+        with duckdb.connect(str(self.database)) as connection:
+            connection.execute("create schema raw")
+            for table in TABLES:
+                query = _landed(table, inputs.paths(table, home))
+                connection.execute(f"create view raw.{table} as {query}")
+            connection.execute(f"create table raw.run as select {run}")
+            connection.execute("create table raw.horizons (horizon_days bigint)")
+            connection.execute(f"insert into raw.horizons values {horizons}")
+            connection.execute("checkpoint")
+
+    def profile(self) -> str:
+        """The text of dbt's profiles.yml."""
+        return (
+            "mellantid:\n  target: duckdb\n  outputs:\n    duckdb:\n      type: duckdb\n"
+            f"      path: {json.dumps(str(self.database))}\n      threads: 2\n"
+        )
+
+    def hand_over(self, tables: list[str], folder: Path) -> None:
+        """Write built tables as Parquet, rows in canonical order, so that files compare too."""
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            for table in tables:
+                connection.execute(
+                    f"copy (select * from {identifier(table)} order by all) "
+                    f"to {literal(str(folder / f'{table}.parquet'))} (format parquet)"
+                )
+
+
+def _landed(table: str, files: list[Path]) -> str:
+    if files:
+        paths = ", ".join(literal(str(path)) for path in files)
+        return f"select * from read_parquet([{paths}], hive_partitioning = false)"
+    columns = (f"cast(null as {kind}) as {c}" for c, kind in TABLES[table].schema.items())
+    return f"select {', '.join(columns)} where false"

@@ -1,0 +1,344 @@
+"""Expectations about the distributions of what BI reads.
+
+Belongs here: what is expected of which table, when it can be asked, and why.
+Does not belong here: asking Great Expectations (`great_expectations`).
+
+An expectation compares with the last published set, because no absolute bound fits both a company
+with 30 deals a year and one with millions. It declares when it can be asked; where it cannot, the
+outcome is `not_applicable`, which is counted and published. Where it can be asked and nothing was
+evaluated, it fails: an empty frame passes every column expectation of Great Expectations.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from ingestion.company import Company
+from ingestion.sql import literal
+from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
+from publishing.gate.great_expectations import Validator, expectation_types
+from publishing.schema import RENAMED_COLUMNS, RENAMED_TABLES, SCHEMA_VERSION
+from publishing.set_manifest import read_manifest
+from publishing.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Frames:
+    """A table now and in the last published set (None if there is none)."""
+
+    now: pd.DataFrame
+    before: pd.DataFrame | None
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One expectation about the distribution of one published table.
+
+    `select` cuts a table down to the rows it speaks of. `needs` says, in words, when it can be
+    asked, and `minimum` how many rows that takes now and, if `compares`, in the last set.
+    `build` makes the Great Expectations object from the last set's rows.
+    """
+
+    name: str
+    table: str
+    reason: str
+    needs: str
+    minimum: int
+    compares: bool
+    select: Callable[[pd.DataFrame], pd.DataFrame]
+    build: Callable[[pd.DataFrame], Any]
+
+    def frames(self, frames: Frames) -> Frames:
+        """The rows it speaks of, now and in the last set."""
+        before = None if frames.before is None else self.select(frames.before)
+        return Frames(self.select(frames.now), before)
+
+    def not_applicable(self, frames: Frames) -> str:
+        """Why it cannot be asked, or an empty text."""
+        if not self.compares:
+            return "" if len(frames.now) >= self.minimum else f"needs {self.needs}"
+        if frames.before is None:
+            return "no earlier published set to compare with"
+        # The new set may well be too small: that is what some of these checks are for.
+        return "" if len(frames.before) >= self.minimum else f"needs {self.needs}"
+
+
+def _everything(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame
+
+
+def _priced(frame: pd.DataFrame) -> pd.DataFrame:
+    """Deals with an amount, in the most common currency."""
+    priced = frame[frame["amount"].notna()]
+    common = priced["currency"].mode()
+    return priced[priced["currency"] == common.iloc[0]] if len(common) else priced
+
+
+def _ended(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[~frame["is_censored"].astype(bool)]
+
+
+def _year_of_wins(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = (frame["definition_id"] == "won") & (frame["horizon_days"] == 365)
+    return frame[rows & (frame["n_mature"] >= 100)]
+
+
+def _yearly_wins_of_all(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = (frame["dimension"] == "all") & (frame["definition_id"] == "won")
+    rows &= (frame["horizon_days"] == 365) & (frame["effective_n"] >= 100)
+    return frame[rows & frame["estimated_rate"].notna()]
+
+
+def _time_in_stage_of_all(frame: pd.DataFrame) -> pd.DataFrame:
+    rows = (
+        (frame["dimension"] == "all") & (frame["horizon_days"] == 365) & (frame["n_events"] >= 30)
+    )
+    return frame[rows & frame["p80_days_in_stage"].notna()]
+
+
+# Of what a system holds, what an export may let go at once without a person having said so. Real
+# days delete less than a hundredth; an export cut short loses a fifth and more.
+MAX_DELETED_SHARE, MIN_DELETED = 0.1, 5
+
+
+def _mass_deletions(frame: pd.DataFrame) -> pd.DataFrame:
+    """Exports that let more of a system's records go than that, a text each."""
+    frame = frame.assign(system=frame["journey_id"].astype("string").str.split(":").str[0])
+    created = frame[frame["move_number"] == 1]
+    found = []
+    deleted = frame[frame["move_kind"] == "delete"]
+    for (system, record_type, known_at), gone in deleted.groupby(
+        ["system", "record_type", "known_at"]
+    ):
+        is_alike = (created["system"] == system) & (created["record_type"] == record_type)
+        earlier = deleted[
+            (deleted["system"] == system)
+            & (deleted["record_type"] == record_type)
+            & (deleted["known_at"] < known_at)
+        ]
+        n_there = (is_alike & (created["occurred_at"] <= known_at)).sum() - len(earlier)
+        if len(gone) >= MIN_DELETED and len(gone) > MAX_DELETED_SHARE * n_there:
+            export = f"the {system} export known {known_at:%Y-%m-%d %H:%M}"
+            found.append(f"{len(gone)} of {n_there} {record_type}s gone with {export}")
+    return pd.DataFrame({"export": pd.Series(found, dtype="string")})
+
+
+def _published_before(before: pd.DataFrame) -> Any:
+    return expectation_types().ExpectColumnValuesToBeInSet(
+        column="export", value_set=["", *before["export"]]
+    )
+
+
+def _count(before: pd.DataFrame) -> Any:
+    return expectation_types().ExpectTableRowCountToBeBetween(
+        min_value=int(0.8 * len(before)), max_value=int(2 * len(before)) + 50
+    )
+
+
+def _known(column: str) -> Callable[[pd.DataFrame], Any]:
+    def build(before: pd.DataFrame) -> Any:
+        share = float(before[column].notna().mean())
+        return expectation_types().ExpectColumnValuesToNotBeNull(
+            column=column, mostly=max(share - 0.1, 0.0)
+        )
+
+    return build
+
+
+def _median(column: str) -> Callable[[pd.DataFrame], Any]:
+    def build(before: pd.DataFrame) -> Any:
+        median = float(before[column].median())
+        return expectation_types().ExpectColumnMedianToBeBetween(
+            column=column, min_value=median / 3, max_value=median * 3
+        )
+
+    return build
+
+
+def _strictly_a_rate(_before: pd.DataFrame) -> Any:
+    return expectation_types().ExpectColumnValuesToBeBetween(
+        column="reached_rate", min_value=0, max_value=1, strict_min=True, strict_max=True
+    )
+
+
+EXPECTATIONS = (
+    Expectation(
+        name="deals_keep_their_number",
+        table="dim_deals",
+        reason=(
+            "Deals are kept in the archive, so their number hardly falls; a fall means that a file "
+            "is missing or a mapping lost rows, a doubling that ids changed."
+        ),
+        needs="20 deals in the last published set",
+        minimum=20,
+        compares=True,
+        select=_everything,
+        build=_count,
+    ),
+    Expectation(
+        name="amounts_keep_their_scale",
+        table="dim_deals",
+        reason=(
+            "The median is over all deals ever, so a day hardly moves it; three times more or less "
+            "means another decimal sign, currency or unit (thousands)."
+        ),
+        needs="30 deals with an amount in the last published set",
+        minimum=30,
+        compares=True,
+        select=_priced,
+        build=_median("amount"),
+    ),
+    Expectation(
+        name="sources_stay_known",
+        table="dim_deals",
+        reason=(
+            "A source that was known stays known; ten points more unknown means that a column was "
+            "renamed or left out of the export."
+        ),
+        needs="50 deals in the last published set",
+        minimum=50,
+        compares=True,
+        select=_everything,
+        build=_known("source"),
+    ),
+    Expectation(
+        name="segments_stay_known",
+        table="dim_deals",
+        reason="As for sources.",
+        needs="50 deals in the last published set",
+        minimum=50,
+        compares=True,
+        select=_everything,
+        build=_known("segment"),
+    ),
+    Expectation(
+        name="time_in_stage_keeps_its_scale",
+        table="fct_stage_visits",
+        reason=(
+            "The median visit moves slowly, as it is over all history; three times more or less "
+            "means that dates were read in another order or zone, or that history was cut."
+        ),
+        needs="50 ended visits in the last published set",
+        minimum=50,
+        compares=True,
+        select=_ended,
+        build=_median("seconds_in_stage"),
+    ),
+    Expectation(
+        name="yearly_win_rates_are_rates",
+        table="conversion_by_source",
+        reason=(
+            "Of 100 or more deals followed for a year, some are won and some are not; none or all "
+            "means that won or lost is mapped to the wrong stage."
+        ),
+        needs="a source and month with 100 deals followed for a year",
+        minimum=1,
+        compares=False,
+        select=_year_of_wins,
+        build=_strictly_a_rate,
+    ),
+    Expectation(
+        name="win_estimates_keep_their_scale",
+        table="conversion_estimates",
+        reason=(
+            "An estimate is made of a year and more of entries, so a day hardly moves it; three "
+            "times more or less means that stages, outcomes or the beginning of history are read "
+            "otherwise."
+        ),
+        needs="a stage with 100 effective entries in the last published set",
+        minimum=1,
+        compares=True,
+        select=_yearly_wins_of_all,
+        build=_median("estimated_rate"),
+    ),
+    Expectation(
+        name="time_in_stage_of_won_deals_keeps_its_scale",
+        table="time_in_stage",
+        reason="As for time in stage: the slow end of won deals' visits moves slowly.",
+        needs="a stage with 30 won deals in the last published set",
+        minimum=1,
+        compares=True,
+        select=_time_in_stage_of_all,
+        build=_median("p80_days_in_stage"),
+    ),
+    Expectation(
+        name="few_records_are_deleted_at_once",
+        table="fct_stage_transitions",
+        reason=(
+            "An export declared complete that lacks more than a tenth of the records is more often "
+            "cut short or filtered than right. Withdraw it; or, if they were deleted, confirm it "
+            "under accepted_changes in company.yml."
+        ),
+        needs="an export with which more than a tenth of a system's records went",
+        minimum=1,
+        compares=False,
+        select=_mass_deletions,
+        build=_published_before,
+    ),
+)
+
+
+def evaluate(
+    warehouse: Warehouse, last_published: Path | None, company: Company
+) -> list[CheckResult]:
+    """Ask every expectation of the marts in `warehouse`, against the last published set."""
+    frames = {
+        table: Frames(
+            _frame(warehouse.marts / f"{table}.parquet"),
+            _published_frame(last_published, table),
+        )
+        for table in sorted({expectation.table for expectation in EXPECTATIONS})
+    }
+    validator = Validator()
+    return [
+        _asked(
+            expectation, frames[expectation.table], validator, accepted(company, warehouse.as_of)
+        )
+        for expectation in EXPECTATIONS
+    ]
+
+
+def accepted(company: Company, as_of: date) -> dict[str, str]:
+    return {a.check: a.why for a in company.accepted_changes if a.as_of == as_of}
+
+
+def _asked(
+    expectation: Expectation, frames: Frames, validator: Validator, allowed: dict[str, str]
+) -> CheckResult:
+    name = expectation.name
+    frames = expectation.frames(frames)
+    if reason := expectation.not_applicable(frames):
+        return CheckResult(name, "expectation", NOT_APPLICABLE, reason)
+    before = frames.before if frames.before is not None else frames.now.iloc[:0]
+    finding = validator.finding(frames.now, expectation.build(before))
+    if not finding:
+        return CheckResult(name, "expectation", PASSED)
+    if name in allowed:
+        detail = f"{finding}; accepted in company.yml: {allowed[name]}"
+        return CheckResult(name, "expectation", NOT_APPLICABLE, detail)
+    detail = f"{expectation.table}: {finding}. {expectation.reason}"
+    return CheckResult(name, "expectation", FAILED, detail)
+
+
+def _published_frame(folder: Path | None, table: str) -> pd.DataFrame | None:
+    """A table of the last published set, by its present names; None if it had no such table."""
+    if folder is None:
+        return None
+    path = folder / f"{table}.parquet"
+    if read_manifest(folder).schema_version < SCHEMA_VERSION:
+        path = folder / f"{RENAMED_TABLES.get(table, table)}.parquet"
+    if not path.exists():
+        return None
+    old_names = {old: new for new, old in RENAMED_COLUMNS.get(table, {}).items()}
+    return _frame(path).rename(columns=old_names)
+
+
+def _frame(path: Path) -> pd.DataFrame:
+    """A published table as a frame; money as float, which distributions can bear."""
+    with duckdb.connect() as connection:
+        return connection.execute(f"select * from read_parquet({literal(str(path))})").df()

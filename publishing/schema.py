@@ -1,0 +1,31 @@
+"""The schema of published sets: its version, what it renamed, what the CHANGELOG announces.
+
+Belongs here: what readers are promised about names.
+Does not belong here: refusing a set (`sets`).
+"""
+
+from pathlib import Path
+
+CHANGELOG = Path(__file__).parents[1] / "CHANGELOG.md"
+
+# Raised with any removed, renamed or retyped published column; the CHANGELOG names them under
+# "## Schema <version>".
+SCHEMA_VERSION = 4
+
+# What this version renamed, new name to old one: sets of the version before are compared by it.
+RENAMED_TABLES = {"time_in_stage": "stage_stays"}
+RENAMED_COLUMNS = {
+    "conversion_estimates": {"dimension": "cut", "dimension_value": "cut_value"},
+    "conversion_curves": {"dimension": "cut", "dimension_value": "cut_value"},
+    "time_in_stage": {"dimension": "cut", "dimension_value": "cut_value"},
+    "seller_mix": {"all_sellers_rate": "team_rate"},
+    "fct_stage_transitions": {"move_kind": "kind"},
+    "dim_stages": {"stage_kind": "kind"},
+}
+
+
+def announced_changes(schema_version: int) -> str:
+    """The CHANGELOG's text under the heading of this schema version."""
+    text = CHANGELOG.read_text(encoding="utf-8")
+    _, _, after = text.partition(f"## Schema {schema_version}\n")
+    return after.partition("\n## ")[0]

@@ -1,0 +1,253 @@
+"""Published sets: a whole set written beside the others, verified, made current by one switch.
+
+Belongs here: the published folder, schema compatibility, retention, rollback.
+Does not belong here: what is allowed to be published (`gate`), what the tables hold (dbt).
+
+published/<run>/       marts.duckdb, <table>.parquet, docs/, manifest.json; never changed again
+published/current      symbolic link to one of them, replaced by rename
+published/status.js    what is current, and whether a later run was refused; outside the sets
+"""
+
+import os
+import shutil
+import time
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from ingestion.errors import UserError
+from ingestion.files import fsync_folder
+from ingestion.home import Home
+from ingestion.landing.manifest import read_manifests
+from ingestion.sql import identifier, literal
+from publishing import schema
+from publishing.catalogue import PublishedTable
+from publishing.content import content_hash
+from publishing.failures import Failure
+from publishing.gate.checks import CheckResult, Refused
+from publishing.lease import Lease
+from publishing.set_manifest import (
+    FILE_NAME,
+    LoadFacts,
+    SetManifest,
+    TableContent,
+    code_version,
+    file_hash,
+    now,
+    read_manifest,
+)
+from publishing.status import Status, read_status, write_status
+from publishing.verification import verify_in_fresh_process
+from publishing.warehouse import Warehouse
+
+# The storage version DuckDB 1.5 reads: BI drivers lag behind the 2.0 client that writes.
+STORAGE_VERSION = "v1.5.0"
+
+
+class PublishedSets:
+    """The published folder of a home."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.folder = home.published
+        self.link = home.published / "current"
+
+    def current(self) -> Path | None:
+        """The folder of the set that readers see."""
+        return self.link.resolve() if self.link.exists() else None
+
+    def current_manifest(self) -> SetManifest | None:
+        """What the current set is made of. Raises DamagedFile."""
+        folder = self.current()
+        return read_manifest(folder) if folder else None
+
+    def manifests(self) -> list[tuple[Path, SetManifest]]:
+        """All published sets with their manifests, oldest first; the order of their epochs."""
+        folders = [p.parent for p in self.folder.glob(f"*/{FILE_NAME}")]
+        found = [(f, read_manifest(f)) for f in folders if not f.is_symlink()]
+        return sorted(found, key=lambda item: item[1].epoch)
+
+    def sets(self) -> list[Path]:
+        """All published sets, oldest first."""
+        return [folder for folder, _ in self.manifests()]
+
+    def of_run(self, run_id: str) -> tuple[Path, SetManifest]:
+        """The latest set that this run published. Raises LookupError if there is none."""
+        for folder, manifest in reversed(self.manifests()):
+            if manifest.run_id == run_id:
+                return folder, manifest
+        raise LookupError(f"run {run_id} published nothing")
+
+    def last_before(self, as_of: date) -> Path | None:
+        """The newest set of `as_of` or an earlier day: what a run is compared with."""
+        sets = [(m.as_of, m.epoch, folder) for folder, m in self.manifests() if m.as_of <= as_of]
+        return max(sets)[2] if sets else None
+
+    # --- publishing ------------------------------------------------------------------------------
+
+    def publish(
+        self,
+        warehouse: Warehouse,
+        tables: list[PublishedTable],
+        results: list[CheckResult],
+        lease: Lease,
+        run_id: str,
+    ) -> SetManifest:
+        """Write the set, verify it in a fresh process, make it current. Returns its manifest.
+
+        Raises Refused if a published column would go without a new schema version or if what
+        was written does not read back the same, LeaseHeld if a later run has taken over.
+        """
+        name = f"{warehouse.as_of.isoformat()}-{lease.epoch:06d}"
+        temporary = self.folder / f".tmp-{name}"
+        for left in self.folder.glob(".tmp-*"):
+            shutil.rmtree(left)
+        temporary.mkdir(parents=True)
+        contents = _write_tables(warehouse, tables, temporary)
+        self._check_schema(contents)
+        if warehouse.docs.exists():
+            shutil.copytree(warehouse.docs, temporary / "docs")
+        loads = read_manifests(self.home, warehouse.inputs().loads)
+        written = [path for path in sorted(temporary.rglob("*")) if path.is_file()]
+        manifest = SetManifest(
+            run=name,
+            run_id=run_id,
+            as_of=warehouse.as_of,
+            epoch=lease.epoch,
+            published_at=now(),
+            schema_version=schema.SCHEMA_VERSION,
+            code_version=code_version(),
+            tables=contents,
+            checks=results,
+            loads=[LoadFacts.of(load) for load in loads],
+            files={path.relative_to(temporary).as_posix(): file_hash(path) for path in written},
+        )
+        manifest.write(temporary / FILE_NAME)
+        verify_in_fresh_process(temporary)
+        _fsync_tree(temporary)
+        lease.check()
+        folder = self.folder / name
+        temporary.replace(folder)
+        fsync_folder(self.folder)
+        current = self.current_manifest()
+        if current is None or current.as_of <= manifest.as_of:
+            self._switch(folder)
+        self.save_status(is_cleared=True)
+        self._retire()
+        return manifest
+
+    def _check_schema(self, contents: dict[str, TableContent]) -> None:
+        """Refuse a column that readers had and would lose, unless it was announced."""
+        before = self.current_manifest()
+        if before is None:
+            return
+        lost = [
+            f"{table}.{column}"
+            for table, content in before.tables.items()
+            for column, kind in content.columns.items()
+            if table not in contents or contents[table].columns.get(column) != kind
+        ]
+        is_raised = before.schema_version < schema.SCHEMA_VERSION
+        announced = schema.announced_changes(schema.SCHEMA_VERSION) if is_raised else ""
+        silent = [
+            column
+            for column in lost
+            if f"`{column}`" not in announced and f"`{column.partition('.')[0]}`" not in announced
+        ]
+        if silent:
+            raise Refused(
+                f"schema: {', '.join(silent)} would be removed, renamed or retyped; raise "
+                "SCHEMA_VERSION and name each column under its heading in CHANGELOG.md"
+            )
+
+    def _switch(self, folder: Path) -> None:
+        temporary = self.folder / f".tmp-current-{os.getpid()}"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(folder.name)
+        temporary.replace(self.link)
+        fsync_folder(self.folder)
+
+    def _retire(self) -> None:
+        """Remove sets older than the company keeps them, by time: a slow reader may hold one."""
+        days = self.home.company().keep_published_days
+        current, previous = self.current(), self.previous()
+        for folder in self.sets():
+            age = time.time() - (folder / FILE_NAME).stat().st_mtime
+            if folder not in (current, previous) and age > days * 86_400:
+                shutil.rmtree(folder)
+
+    # --- rollback and status ---------------------------------------------------------------------
+
+    def previous(self) -> Path | None:
+        """The set published before the current one."""
+        current = self.current_manifest()
+        if current is None:
+            return None
+        older = [folder for folder, m in self.manifests() if m.epoch < current.epoch]
+        return older[-1] if older else None
+
+    def rollback(self) -> SetManifest:
+        """Make the set before the current one current. Raises UserError if there is none."""
+        previous = self.previous()
+        if previous is None:
+            raise UserError("rollback: there is no earlier published set; nothing was changed")
+        self._switch(previous)
+        self.save_status()
+        return read_manifest(previous)
+
+    def status(self) -> Status:
+        """What is current, and whether a later run was refused. Raises DamagedFile."""
+        return read_status(self.folder)
+
+    def save_status(self, refused: Failure | None = None, is_cleared: bool = False) -> Status:
+        """Replace status.js; see `write_status`."""
+        return write_status(self.folder, self.current_manifest(), refused, is_cleared)
+
+
+def _write_tables(
+    warehouse: Warehouse, tables: list[PublishedTable], folder: Path
+) -> dict[str, TableContent]:
+    """marts.duckdb with its comments, and one Parquet file a table."""
+    contents = {}
+    database = folder / "marts.duckdb"
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"attach {literal(str(database))} as marts (storage_version '{STORAGE_VERSION}')"
+        )
+        for table in tables:
+            source = warehouse.marts / f"{table.name}.parquet"
+            shutil.copyfile(source, folder / source.name)
+            contents[table.name] = _write_table(connection, table, source)
+        connection.execute("checkpoint marts")
+        connection.execute("detach marts")
+    if database.with_name("marts.duckdb.wal").exists():
+        raise RuntimeError("marts.duckdb was not closed cleanly")
+    return contents
+
+
+def _write_table(
+    connection: duckdb.DuckDBPyConnection, table: PublishedTable, source: Path
+) -> TableContent:
+    name = f"marts.{identifier(table.name)}"
+    scan = f"read_parquet({literal(str(source))})"
+    connection.execute(f"create table {name} as select * from {scan}")
+    connection.execute(f"comment on table {name} is {literal(table.description)}")
+    for column, text in table.columns.items():
+        connection.execute(f"comment on column {name}.{identifier(column)} is {literal(text)}")
+    columns = connection.execute(f"describe select * from {name}").fetchall()
+    rows = connection.execute(f"select count(*) from {name}").fetchall()
+    return TableContent(
+        columns={row[0]: row[1] for row in columns},
+        rows=rows[0][0],
+        content_hash=content_hash(connection, name),
+    )
+
+
+def _fsync_tree(folder: Path) -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    for path in (*(p for p in folder.rglob("*") if p.is_dir()), folder):
+        fsync_folder(path)
