@@ -4,9 +4,18 @@ Belongs here: where a cell comes from, trimming, words for unknown, value maps, 
 Does not belong here: types (`types`).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
-from ingestion.casting.context import SPACE_CODES, SPACES, Context, Part, projected
+from ingestion.casting.context import (
+    INVISIBLE,
+    ODD_SPACES,
+    SPACE_CODES,
+    SPACES,
+    Context,
+    Part,
+    projected,
+)
 from ingestion.mappings.forms import Cell, TableMapping
 from ingestion.mappings.headers import place_of
 from ingestion.sql import identifier, literal
@@ -26,7 +35,7 @@ def cell_texts(
         {f"e_{name}": sql for name, sql in found.items()},
         {
             f"y_{name}": f"case when strlen(e_{name}) = length(e_{name}) then e_{name} "
-            f"else nfc_normalize(e_{name}) end"
+            f"else {_visible(f'e_{name}')} end"
             for name in cells
         },
         {f"z_{name}": _trimmed(f"y_{name}", cell) for name, cell in cells.items()},
@@ -36,6 +45,12 @@ def cell_texts(
     for step in steps:
         query = projected(query, step)
     return query
+
+
+def _visible(text: str) -> str:
+    """Text in NFC without what nobody sees in it: zero-width letters and marks, odd spaces."""
+    seen = f"regexp_replace(nfc_normalize({text}), '[{INVISIBLE}]', '', 'g')"
+    return f"regexp_replace({seen}, '[{ODD_SPACES}]', ' ', 'g')"
 
 
 def _rows(mapping: TableMapping, part: Part) -> str:
@@ -56,6 +71,8 @@ def _rows(mapping: TableMapping, part: Part) -> str:
 
 def _column(context: Context, cell: Cell, part: Part) -> str:
     """SQL for the cell as it stands in `source`; null where the file has no such header."""
+    if cell.row_number:
+        return f"{literal(context.sha256[:8] + '-')} || record_number"
     if cell.constant is not None:
         return f"cast({literal(cell.constant)} as varchar)"
     if cell.captured:
@@ -110,6 +127,10 @@ def _trimmed(text: str, cell: Cell) -> str:
         f"case when ord({text}) <= 32 or ord({text}) in ({', '.join(map(str, SPACE_CODES))}) "
         f"or {ends} then regexp_replace({text}, '{edges}', '', 'g') else {text} end"
     )
+    if cell.without:
+        units = "|".join(re.escape(unit) for unit in cell.without)
+        around = literal(rf"^({units})[{SPACES}]*|[{SPACES}]*({units})$")
+        return f"trim(regexp_replace({tidy}, {around}, '', 'gi'))"
     return f"trim(split_part({tidy}, {literal(cell.first_of)}, 1))" if cell.first_of else tidy
 
 

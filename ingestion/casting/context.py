@@ -11,12 +11,16 @@ from datetime import datetime
 
 import duckdb
 
-from ingestion.mappings.forms import Dialect
+from ingestion.mappings.forms import Cell, Dialect
+from ingestion.mappings.headers import place_of
 from ingestion.mappings.loading import FileKind
 from ingestion.readers.source import Sheet
 
 # Spaces that people and spreadsheets put around words and inside numbers.
 SPACES = "\\s\u00a0\u202f"
+# Letters that take no room and change how nothing looks, and spaces that look like one.
+INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
+ODD_SPACES = "\u00a0\u2000-\u200a\u202f\u205f\u3000"
 SPACE_CODES = (9, 10, 11, 12, 13, 32, 0xA0, 0x202F)
 
 
@@ -29,6 +33,18 @@ class Context:
     known_at: datetime
     key: bytes
     connection: duckdb.DuckDBPyConnection
+    sha256: str = ""
+
+    def holds_numbers(self, cell: Cell) -> bool:
+        """Whether a cell comes from columns in which the file itself holds numbers, not text."""
+        places = [place_of(header, self.sheet.headers) for header in cell.plain_headers]
+        known = [i for i in places if i is not None]
+        return bool(known) and all(i in self.sheet.numbers for i in known)
+
+    def is_fraction(self, cell: Cell) -> bool:
+        """Whether a cell comes from a workbook's column of fractions shown in per cent."""
+        places = (place_of(header, self.sheet.headers) for header in cell.plain_headers)
+        return any(i in self.sheet.fractions for i in places)
 
     @property
     def dialect(self) -> Dialect:
@@ -46,13 +62,15 @@ class TypedTable:
 
     The rows lie in the DuckDB table `typed_<name>`: record_number, the declared columns, known_at
     and `reasons`. `absent` are mapped columns the file lacks; `mapped` counts, per column, the
-    cells whose text a value map changed; `ambiguous_times` local times that occur twice.
+    cells whose text a value map changed, `unified` the ids that were written in another form than
+    the one kept; `ambiguous_times` local times that occur twice.
     """
 
     name: str
     absent: list[str]
     mapped: dict[str, int]
     ambiguous_times: int
+    unified: dict[str, int]
 
 
 @dataclass(frozen=True)

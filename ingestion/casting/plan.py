@@ -11,7 +11,7 @@ holds the value: a reject list is read by many.
 import re
 
 from ingestion.casting.cells import cell_texts, header_of
-from ingestion.casting.context import Cast, Context, Part, TypedTable, projected
+from ingestion.casting.context import SPACES, Cast, Context, Part, TypedTable, projected
 from ingestion.casting.hashing import HASHED_TYPES, hash_distinct
 from ingestion.casting.times import known_at_cast
 from ingestion.casting.types import cast_column
@@ -20,7 +20,7 @@ from ingestion.mappings.forms import TableMapping
 from ingestion.mappings.headers import place_of
 from ingestion.reasons import Quarantine, Rejection
 from ingestion.sql import literal
-from ingestion.tables import TABLES, Table
+from ingestion.tables import TABLES, CellType, Table
 
 # What a line opens with that sums up the lines above it.
 TOTALS = ("summa", "totalt", "totalsumma", "delsumma", "total", "totals", "grand total", "sum",
@@ -45,13 +45,29 @@ def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable
         f"create or replace table typed.{name} as "
         + ("\nunion all by name\n".join(typed) or _nothing(table, mapping))
     )
-    changed = [column for column, cell in mapping.columns.items() if cell.values]
-    counts = ", ".join(f"count(*) filter (is_changed_{column})" for column in changed) or "0"
-    row = context.connection.execute(
-        f"select count(*) filter (is_ambiguous), {counts} from typed.{name}"
-    ).fetchall()[0]
-    mapped = {column: n for column, n in zip(changed, row[1:], strict=False) if n}
-    return TypedTable(name, absent, mapped, row[0])
+    flags = ["is_ambiguous", *_flags(table, mapping)]
+    counts = ", ".join(f"count(*) filter ({flag})" for flag in flags)
+    row = context.connection.execute(f"select {counts} from typed.{name}").fetchall()[0]
+    n_flagged = {flag: n for flag, n in zip(flags, row, strict=True) if n}
+    mapped, unified = (
+        {flag.removeprefix(kind): n for flag, n in n_flagged.items() if flag.startswith(kind)}
+        for kind in ("is_changed_", "is_unified_")
+    )
+    return TypedTable(name, absent, mapped, n_flagged.get("is_ambiguous", 0), unified)
+
+
+def _flags(table: Table, mapping: TableMapping) -> list[str]:
+    """Flags of a typed row: which cells a value map changed, which ids were brought to one form."""
+    changed = [f"is_changed_{column}" for column, cell in mapping.columns.items() if cell.values]
+    return [*changed, *(f"is_unified_{column}" for column in _ids(table, mapping))]
+
+
+def _ids(table: Table, mapping: TableMapping) -> list[str]:
+    return [
+        column
+        for column, cell in mapping.columns.items()
+        if table.by_name[column].cell_type is CellType.ID and not cell.hashed
+    ]
 
 
 def _absent(context: Context, table: Table, mapping: TableMapping) -> list[str]:
@@ -94,7 +110,7 @@ def _broken_list(table: Table, mapping: TableMapping, part: Part) -> str:
 def _nothing(table: Table, mapping: TableMapping) -> str:
     """An empty table with the right columns, for a file that has nothing to unpivot."""
     columns = [f"cast(null as {c.sql_type}) as {c.name}" for c in table.columns]
-    columns += [f"false as is_changed_{c}" for c, cell in mapping.columns.items() if cell.values]
+    columns += [f"false as {flag}" for flag in _flags(table, mapping)]
     return (
         f"select cast(null as bigint) as record_number, {', '.join(columns)}, false as "
         "is_ambiguous, cast(null as timestamp) as known_at, cast([] as varchar[]) as reasons "
@@ -133,6 +149,13 @@ def _typed(context: Context, table: Table, mapping: TableMapping, part: Part) ->
         f"coalesce(r_{name} is distinct from t_{name}, false) as is_changed_{name}"
         for name, cell in cells.items()
         if cell.values and name != "known_at"
+    ]
+    edges = literal(f"^[{SPACES}]+|[{SPACES}]+$")
+    values += [
+        f"coalesce(i_{name} is distinct from t_{name} or r_{name} is distinct from "
+        f"regexp_replace(e_{name}, {edges}, '', 'g') and r_{name} is not null, false) "
+        f"as is_unified_{name}"
+        for name in _ids(table, mapping)
     ]
     twice = [c.is_ambiguous for c in casts.values() if c.is_ambiguous != "false"]
     return f"""

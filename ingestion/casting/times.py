@@ -5,6 +5,7 @@ Does not belong here: other types (`types`).
 """
 
 import itertools
+import re
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -30,12 +31,14 @@ def _instant(context: Context, cell: Cell, text: str) -> tuple[str, str]:
     local, utc = [], []
     for form in cell.dates or context.dialect.dates:
         if form == "excel_serial":
-            # Days since 1899-12-30; 20000–80000 are the years 1954–2119.
-            serial = f"try_cast({plain_number(context, text)} as double)"
+            # Days since 1899-12-30; 20000–80000 are the years 1954–2119. Some workbooks of Excel
+            # for Mac begin four years later.
+            serial = f"try_cast({plain_number(context, cell, text)} as double)"
+            first = "1904-01-01" if context.sheet.is_1904 else "1899-12-30"
             seconds = f"to_seconds(cast(round({serial} * 86400) as bigint))"
             local.append(
                 f"case when {serial} between 20000 and 80000 "
-                f"then timestamp '1899-12-30' + {seconds} end"
+                f"then timestamp '{first}' + {seconds} end"
             )
         elif form == "iso":
             # By form first: a cast alone would drop an offset and read the rest.
@@ -53,8 +56,12 @@ def _instant(context: Context, cell: Cell, text: str) -> tuple[str, str]:
         elif form.endswith("%z"):
             utc.append(f"timezone('UTC', try_strptime({text}, [{literal(form)}]))")
         elif form.startswith("%Y%m%d"):  # without signs between, 2026111 would be read somehow
-            whole = f"regexp_matches({text}, '^\\d{{8}}(\\D|$)')"
+            digits = 14 if form == "%Y%m%d%H%M%S" else 8
+            whole = f"regexp_matches({text}, '^\\d{{{digits}}}(\\D|$)')"
             local.append(f"case when {whole} then try_strptime({text}, [{literal(form)}]) end")
+        elif context.dialect.year and not re.search("%-?[Yyc]", form):
+            dated = f"{text} || {literal(f' {context.dialect.year}')}"
+            local.append(f"try_strptime({dated}, [{literal(form + ' %Y')}])")
         else:
             local.append(f"try_strptime({text}, [{literal(form)}])")
     nothing = "cast(null as timestamp)"

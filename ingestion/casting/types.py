@@ -70,7 +70,7 @@ def _by_kind(context: Context, column: Column, cell: Cell) -> Cast:
     if column.cell_type in HASHED_TYPES or cell.hashed:
         return _hashed(column)
     if column.cell_type is CellType.ID:
-        return _id(context, text)
+        return _id(context, name)
     if column.cell_type in (CellType.MONEY, CellType.RATE, CellType.INTEGER, CellType.FRACTION):
         return _number(context, column, cell, name)
     if column.cell_type in (CellType.DATE, CellType.TIMESTAMP):
@@ -102,20 +102,49 @@ def _hashed(column: Column) -> Cast:
     return Cast(value, [(rule, f"v_{name} is null")] if rule else [])
 
 
-def _id(context: Context, text: str) -> Cast:
+def _id(context: Context, name: str) -> Cast:
+    """An id in one form: without Excel's apostrophe, a float's `.0`, doubled spaces."""
+    text, plain = f"t_{name}", f"i_{name}"
     # As Excel writes it, sign and all: Olist has the true id 401013266745e5661589292315434968.
-    scientific = rf"regexp_matches({text}, '^\d([.,]\d+)?[eE]\+\d{{1,3}}$')"
-    value = f"{literal(context.file_kind.system + ':')} || {text}"
-    return Cast(value, [(Quarantine.ID_IN_SCIENTIFIC_NOTATION, scientific)])
+    scientific = rf"regexp_matches({plain}, '^\d([.,]\d+)?[eE]\+\d{{1,3}}$')"
+    odd = f"starts_with({text}, chr(39)) or ends_with({text}, '0') or contains({text}, '  ')"
+    whole = rf"regexp_replace(ltrim({text}, chr(39)), '^(\d+)[.]0+$', '\1')"
+    unified = f"case when {odd} then regexp_replace({whole}, ' +', ' ', 'g') else {text} end"
+    if context.file_kind.ids == "salesforce":
+        unified = _with_check_characters(unified)
+    value = f"{literal(context.file_kind.system + ':')} || {plain}"
+    rules: list[tuple[str, str]] = [(Quarantine.ID_IN_SCIENTIFIC_NOTATION, scientific)]
+    return Cast(value, rules, {plain: unified})
+
+
+def _with_check_characters(text: str) -> str:
+    """SQL for the 18-character form of a Salesforce id; any other text as it is.
+
+    The 15-character form tells letters apart by case alone. Each of the three check characters
+    says which of five letters are capitals, the first being the lowest bit.
+    """
+    checks = []
+    for start in (1, 6, 11):
+        bits = " + ".join(
+            f"case when substr({text}, {start + bit}, 1) between 'A' and 'Z' then {1 << bit} "
+            "else 0 end"
+            for bit in range(5)
+        )
+        checks.append(f"substr('ABCDEFGHIJKLMNOPQRSTUVWXYZ012345', 1 + {bits}, 1)")
+    is_short = f"regexp_full_match({text}, '[a-zA-Z0-9]{{15}}') and regexp_matches({text}, '[0-9]')"
+    return f"case when {is_short} then {text} || {' || '.join(checks)} else {text} end"
 
 
 def _number(context: Context, column: Column, cell: Cell, name: str) -> Cast:
     text, plain, typed = f"t_{name}", f"n_{name}", f"v_{name}"
-    parsed = {plain: plain_number(context, text)}
+    is_number = context.holds_numbers(cell)
+    parsed = {plain: plain_number(context, cell, text)}
     broken: list[tuple[str, str]] = []
     if column.cell_type is CellType.FRACTION:
         digits = f"rtrim({plain}, '%')"
         percent = "true" if cell.unit == "percent" else f"{text} like '%\\%' escape '\\'"
+        if context.is_fraction(cell):  # 0.75, shown as 75 %
+            percent = "false"
         number = f"try_cast({digits} as double)"
         value = f"case when {percent} then {number} / 100 else {number} end"
         broken.append((Quarantine.NOT_BETWEEN_0_AND_1, f"not {typed} between 0 and 1"))
@@ -128,6 +157,10 @@ def _number(context: Context, column: Column, cell: Cell, name: str) -> Cast:
         broken.append(
             (Quarantine.NOT_A_WHOLE_NUMBER, rf"not regexp_matches({plain}, '^-?\d+(\.0+)?$')")
         )
+    elif is_number and column.cell_type is CellType.MONEY:
+        # To the nearest öre: a number in a file has no writer who may have meant thousands.
+        value = f"try_cast(round(try_cast({plain} as decimal(38, 12)), 2) as {column.sql_type})"
+        broken.append((Quarantine.TOO_LARGE, f"{typed} is null"))
     else:
         places = 2 if column.cell_type is CellType.MONEY else 8
         value = f"try_cast({plain} as {column.sql_type})"
@@ -138,7 +171,7 @@ def _number(context: Context, column: Column, cell: Cell, name: str) -> Cast:
         too_large = rf"regexp_matches({plain}, '^-?0*[1-9]\d{{{MONEY_DIGITS - 1},}}(\.|$)')"
         broken.append((Quarantine.TOO_LARGE, too_large if places == 2 else f"{typed} is null"))
     broken.append((Quarantine.NOT_A_NUMBER, rf"not regexp_matches({plain}, '^-?\d+(\.\d+)?$')"))
-    if column.minimum is not None:
+    if column.minimum is not None and not cell.negative:
         broken.append((Quarantine.BELOW_MINIMUM, f"{typed} < {column.minimum}"))
     return Cast(value, broken, parsed)
 
@@ -150,8 +183,9 @@ def _change_value(context: Context, cell: Cell, name: str) -> Cast:
     is_amount, is_day = "t_field = 'amount'", "t_field in ('expected_close_on', 'next_step_on')"
     amount = _number(context, TABLES["deals"].by_name["amount"], cell, amount_name)
     day = time_cast(context, cell, day_name, CellType.DATE)
-    prefixed = _id(context, text)
+    prefixed = _id(context, name)
     parsed = {
+        **prefixed.parsed,
         f"t_{amount_name}": f"case when {is_amount} then {text} end",
         **amount.parsed,
         f"v_{amount_name}": amount.value,

@@ -75,7 +75,7 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
         raise FileRejected(Rejection.NO_RECORDS, "has headers but no records")
     # Records have their numbers now; keeping them in order would hold more than fits in memory.
     connection.execute("set preserve_insertion_order = false")
-    context = Context(job.file_kind, sheet, job.known_at, job.key, connection)
+    context = Context(job.file_kind, sheet, job.known_at, job.key, connection, job.sha256)
     typed = [cast_table(context, name, m) for name, m in mapping.tables.items()]
     rules, quarantined = _quarantine(connection, sheet, typed)
     _check_share(sheet, rules, quarantined)
@@ -108,7 +108,7 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
         first_rejects=connection.execute(
             "select record_number, rule from rejects order by all limit 5"
         ).fetchall(),
-        notes={note: n for note, n in sheet.notes.items() if n},
+        notes=_notes(sheet, job.file_kind, typed),
         tables={table.name: _table_facts(connection, table) for table in typed},
         unmapped_headers=_unmapped(job.file_kind, sheet),
         money=_money(connection, typed),
@@ -119,6 +119,20 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
             os.fsync(file.fileno())
     fsync_folder(job.folder)
     return manifest
+
+
+def _notes(sheet: Sheet, file_kind: FileKind, typed: list[TypedTable]) -> dict[str, int]:
+    """What was read but is worth knowing, with how often."""
+    notes = {note: n for note, n in sheet.notes.items() if n}
+    for table in typed:
+        for column, n in table.unified.items():
+            notes[f"{column} brought to one form"] = (
+                notes.get(f"{column} brought to one form", 0) + n
+            )
+    cells = (c for table in file_kind.mapping.tables.values() for c in table.columns.values())
+    if any(cell.row_number for cell in cells):
+        notes["ids are places in this one file, and change with the next"] = sheet.n_records
+    return notes
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:

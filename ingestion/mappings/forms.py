@@ -24,7 +24,8 @@ class Dialect(Strict):
 
     `dates` are strptime formats, or `iso` (any ISO 8601 form), or `excel_serial`. `zone` is
     `company`, `UTC` or an IANA name, for times without an offset. `skip_lines` are lines above the
-    headers; `open_end` says that whole files of this kind end without a line end.
+    headers, `skip_last_lines` filled lines below the records; `open_end` says that whole files of
+    this kind end without a line end. `year` is that of dates written without one.
     """
 
     _as_tuple = field_validator("dates", "nulls", mode="before")(lambda v: _listed(v))
@@ -38,7 +39,9 @@ class Dialect(Strict):
     nulls: tuple[str, ...] = ()
     sheet: str | None = None
     skip_lines: int = Field(0, ge=0, le=100)
+    skip_last_lines: int = Field(0, ge=0, le=100)
     open_end: bool = False
+    year: int | None = Field(None, ge=1990, le=2100)
 
     @field_validator("dates")
     @classmethod
@@ -77,12 +80,15 @@ class Cell(Strict):
     One of: `from` (the first of these headers that the file has), `first_filled` (the first of
     these cells that is filled), `join` (several cells put together with a space), `constant`,
     `choose` (by what another cell says), `captured` (a named group of the unpivoted header),
-    `unpivoted` (the unpivoted cell itself or, of a list of JSON objects, this key).
+    `unpivoted` (the unpivoted cell itself or, of a list of JSON objects, this key), `row_number`
+    (the place of the record in its file, as an id that holds for this one file).
 
     `default` fills an empty cell; `company_currency` as a default takes it from the company file.
     `values` maps text to text, whatever its case, `*` being any other; null means unknown.
     `first_of` keeps the first of a list with that separator; `matching` keeps only what the pattern
-    is found in; `hashed` turns an id that would name a person into its keyed hash.
+    is found in; `hashed` turns an id that would name a person into its keyed hash. `without` takes
+    units such as `kr` or `:-` away from a number; `negative` allows amounts below zero, also in
+    brackets, as credit notes have them.
     """
 
     headers: tuple[str, ...] = Field((), alias="from")
@@ -92,6 +98,7 @@ class Cell(Strict):
     captured: str | None = None
     unpivoted: bool | str = False
     choose: Choice | None = None
+    row_number: bool = False
     hashed: bool = False
     default: str | None = None
     values: Mapping[str, str | None] = {}
@@ -99,6 +106,10 @@ class Cell(Strict):
     matching: str | None = None
     dates: tuple[str, ...] | None = None
     unit: Literal["ms", "percent"] | None = None
+    without: tuple[str, ...] = ()
+    negative: bool = False
+
+    _without_as_tuple = field_validator("without", mode="before")(lambda v: _listed(v))
 
     @model_validator(mode="before")
     @classmethod
@@ -119,13 +130,19 @@ class Cell(Strict):
             self.captured,
             self.unpivoted,
             self.choose,
+            self.row_number,
         ]
         if sum(map(bool, origins)) != 1:
             raise ValueError(
                 "needs exactly one of from, first_filled, join, constant, captured, unpivoted, "
-                "choose"
+                "choose, row_number"
             )
         return self
+
+    @property
+    def plain_headers(self) -> tuple[str, ...]:
+        """Headers that the cell is read under as it stands."""
+        return (*self.headers, *self.first_filled)
 
     @property
     def all_headers(self) -> tuple[str, ...]:
@@ -224,10 +241,14 @@ class FileMapping(Strict):
 
 
 class SystemMapping(Strict):
-    """All that is known of one CRM or sheet. `system` prefixes its ids."""
+    """All that is known of one CRM or sheet.
+
+    `system` prefixes its ids. `ids: salesforce`: it writes one id with 15 or with 18 characters.
+    """
 
     system: str = Field(pattern="^[a-z][a-z0-9_]*$")
     doc: str
+    ids: Literal["plain", "salesforce"] = "plain"
     files: Mapping[str, FileMapping]
     stages: tuple[Mapping[str, Any], ...] = ()
 

@@ -32,6 +32,7 @@ class FileKind:
     name: str
     mapping: FileMapping
     company: Company
+    ids: str = "plain"
 
     @property
     def label(self) -> str:
@@ -46,6 +47,7 @@ class FileKind:
             self.company.zone,
             self.company.currency,
             self.company.country,
+            self.ids,
             {name: TABLES[name].version for name in self.mapping.tables},
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -104,7 +106,7 @@ class Mappings:
             origins[mapping.system] = name
             stages[mapping.system] = mapping.stages
             for key, file in mapping.files.items():
-                file_kind = FileKind(mapping.system, key, file, company)
+                file_kind = FileKind(mapping.system, key, file, company, mapping.ids)
                 file_kinds[file_kind.label] = file_kind
         return cls(file_kinds, stages)
 
@@ -114,7 +116,9 @@ def _mapping_files(folder: Path) -> list[Path]:
     return sorted(paths)
 
 
-ORIGINS = {"from", "first_filled", "join", "constant", "captured", "unpivoted", "choose"}
+ORIGINS = {
+    "from", "first_filled", "join", "constant", "captured", "unpivoted", "choose", "row_number",
+}  # fmt: skip
 
 
 def laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

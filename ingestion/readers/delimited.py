@@ -23,6 +23,9 @@ from ingestion.readers.source import Sheet, check_headers, count_rows, header_ro
 from ingestion.reasons import Quarantine, Rejection
 from ingestion.sql import literal
 
+# A report says below its records whose it is, in lines of one cell after an empty one.
+MAX_FOOTERS = 10
+
 
 def _csv_records(file: Any, dialect: Dialect) -> Iterator[list[str]]:
     return csv.reader(file, delimiter=dialect.separator, strict=True)
@@ -72,7 +75,7 @@ def read_delimited(text: Path, dialect: Dialect, connection: duckdb.DuckDBPyConn
     else:
         sheet = Sheet(headers, count_rows(connection))
     _check_swallowed(connection, len(headers), dialect)
-    if _is_open(text, dialect) and not dialect.open_end:
+    if _is_open(text, dialect) and not dialect.open_end and not sheet.notes:
         _set_last_aside(sheet, connection)
     return sheet
 
@@ -121,23 +124,35 @@ def _read_csv_carefully(
     DuckDB names the first broken line but not the others. 300,000 records: 2.2 s against 0.2 s.
     """
     defects: list[tuple[int, str]] = []
+    footers: list[int] = []  # lines of one cell since the last empty line, if nothing else came
 
     def good() -> Iterator[tuple[int, list[str | None]]]:
-        width = len(headers)
+        width, is_below = len(headers), False
         for number, record in _numbered(text, dialect, defects):
-            if len(record) == width or (len(record) > width and not any(record[width:])):
+            if not record:
+                is_below, footers[:] = True, []
+            elif len(record) == width or (len(record) > width and not any(record[width:])):
+                is_below, footers[:] = False, []
                 yield number, [cell or None for cell in record[:width]]
             else:
                 defects.append((number, Quarantine.WRONG_NUMBER_OF_CELLS))
+                if is_below and len(record) == 1 and width > 2:
+                    footers.append(number)
 
     store_rows(connection, len(headers), good())
-    return Sheet(headers, count_rows(connection) + len(defects), defects)
+    last = max((number for number, _ in defects), default=0)
+    if not footers or footers[-1] != last or len(footers) > MAX_FOOTERS:
+        footers.clear()
+    kept = [(number, rule) for number, rule in defects if number not in footers]
+    notes = {"lines below the records": len(footers)}
+    return Sheet(headers, count_rows(connection) + len(kept), kept, notes if footers else {})
 
 
 def _numbered(
     text: Path, dialect: Dialect, defects: list[tuple[int, str]]
 ) -> Iterator[tuple[int, list[str]]]:
-    """The records that can be split into cells; the others go to `defects`.
+    """The records that can be split into cells, an empty one for an empty line; the others go to
+    `defects`.
 
     After a broken one the next line begins anew, so that a stray quotation mark costs one record.
     """
@@ -166,7 +181,9 @@ def _numbered(
                     (number, Quarantine.FIELD_TOO_LARGE if too_large else Quarantine.BROKEN_QUOTES)
                 )
                 continue
-            if record:
-                number += 1
-                if any(cell.strip() for cell in record):
-                    yield number, record
+            if not record:
+                yield number, []
+                continue
+            number += 1
+            if any(cell.strip() for cell in record):
+                yield number, record

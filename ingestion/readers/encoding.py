@@ -53,9 +53,12 @@ def plain_text(path: Path, dialect: Dialect, scratch: Path) -> Path:
     with path.open("rb") as raw:
         head = raw.read(1 << 16)
     is_plain = dialect.encoding == "utf-8" and not _is_gzip(path) and encoding_of(head) is None
-    if is_plain and not dialect.skip_lines and not head.lower().startswith(b"sep="):
+    is_cut = dialect.skip_lines or dialect.skip_last_lines
+    has_lines = b"\n" in head or b"\r" not in head
+    if is_plain and has_lines and not is_cut and not head.lower().startswith(b"sep="):
         return path
-    target = scratch / f"{path.name}.{dialect.encoding}.{dialect.skip_lines}.txt"
+    cuts = f"{dialect.skip_lines}-{dialect.skip_last_lines}"
+    target = scratch / f"{path.name}.{dialect.encoding}.{cuts}.txt"
     if target.exists():
         return target
     partial = target.with_suffix(".part")
@@ -66,8 +69,21 @@ def plain_text(path: Path, dialect: Dialect, scratch: Path) -> Path:
         partial.open("w", encoding="utf-8", newline="") as out,
     ):
         _copy_decoded(file, out, dialect, path.stat().st_size)
+    _cut_last_lines(partial, dialect.skip_last_lines)
     partial.rename(target)
     return target
+
+
+def _cut_last_lines(path: Path, n: int) -> None:
+    """Drop the last `n` lines that hold anything, and the empty ones around them."""
+    with path.open("rb+") as file:
+        for _ in range(n):
+            size = file.seek(0, 2)
+            start = max(size - MAX_FIELD_BYTES, 0)
+            file.seek(start)
+            tail = file.read().rstrip(b'\r\n\t ,;"')
+            end = tail.rfind(b"\n") + 1
+            file.truncate(start + end)
 
 
 @contextmanager
@@ -85,12 +101,15 @@ def _copy_decoded(file: Any, out: io.TextIOBase, dialect: Dialect, packed: int) 
     first = file.read(1 << 16)
     decoder = codecs.getincrementaldecoder(encoding_of(first) or dialect.encoding)("strict")
     inflated = 0
-    at_start = True
+    at_start, is_cr_only = True, False
     for chunk in itertools.chain([first], iter(lambda: file.read(1 << 22), b"")):
         inflated += len(chunk)
         if inflated > MAX_INFLATED_BYTES or (inflated > packed * MAX_RATIO and inflated > 1 << 26):
             raise FileRejected(Rejection.TOO_LARGE, "unpacks to far more than an export can hold")
         text = decoder.decode(chunk)
+        if at_start:  # as Excel for Mac once ended lines
+            is_cr_only = "\r" in text and "\n" not in text
+        text = text.replace("\r", "\n") if is_cr_only else text
         out.write(_from_headers(text, dialect) if at_start else text)
         at_start = False
     out.write(decoder.decode(b"", final=True))
@@ -114,6 +133,8 @@ def start_of_text(path: Path, dialect: Dialect) -> str:
             start = file.read(2 * MAX_FIELD_BYTES)
         decoder = codecs.getincrementaldecoder(encoding_of(start) or dialect.encoding)("strict")
         text = decoder.decode(start)
+    if "\n" not in text:
+        text = text.replace("\r", "\n")
     return _from_headers(text, dialect)
 
 

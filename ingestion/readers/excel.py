@@ -15,13 +15,24 @@ import pyarrow as pa
 
 from ingestion.mappings.forms import Dialect
 from ingestion.readers.limits import reject_broken_workbook, reject_on_failure
-from ingestion.readers.sheet_xml import check_findings, first_column, scan_sheet, sheet_places
+from ingestion.readers.sheet_xml import (
+    CellTypes,
+    check_findings,
+    first_column,
+    is_1904,
+    percent_styles,
+    scan_cell_types,
+    scan_sheet,
+    sheet_places,
+)
 from ingestion.readers.source import (
     CHUNK,
     Sheet,
     append_columns,
     check_headers,
+    columns_with,
     count_rows,
+    drop_binary_noise,
     header_row,
     store_rows,
 )
@@ -69,6 +80,10 @@ def _row_of_headers(cells: pa.RecordBatch, dialect: Dialect) -> list[str]:
     return header_row([(column[0].as_py() or "") for column in row.columns if len(column)])
 
 
+# Decimals of which two writers may make two numbers, or more than money has.
+DECIMALS = "regexp_matches({}, '^-?\\d+[.]\\d+$')"
+
+
 def read_workbook(
     path: Path, dialect: Dialect, name: str, connection: duckdb.DuckDBPyConnection
 ) -> Sheet:
@@ -83,6 +98,8 @@ def read_workbook(
     width = len(headers)
     store_rows(connection, max(grid.cells.num_columns, width), iter(()))
     body = grid.cells.slice(dialect.skip_lines + 1)
+    if dialect.skip_last_lines:
+        body = body.slice(0, max(body.num_rows - dialect.skip_last_lines, 0))
     for start in range(0, body.num_rows, CHUNK):
         part = body.slice(start, CHUNK)
         numbers = pa.array(range(start + 1, start + 1 + part.num_rows), pa.int64())
@@ -96,7 +113,33 @@ def read_workbook(
     notes = {"hidden_sheet": int(grid.is_hidden), "hidden_rows": found.n_hidden_rows}
     parsed_sheet.cache_clear()
     defects = _narrowed(connection, width)
-    return Sheet(headers, count_rows(connection) + len(defects), defects, notes)
+    drop_binary_noise(connection)
+    types = _cell_types(path, name, found.first_row + above, connection)
+    return Sheet(
+        headers,
+        count_rows(connection) + len(defects),
+        defects,
+        notes,
+        frozenset(range(width)) - types.text if types else frozenset(),
+        frozenset(types.percent if types else ()),
+        is_1904(path),
+    )
+
+
+def _cell_types(
+    path: Path, name: str, header_row: int, connection: duckdb.DuckDBPyConnection
+) -> CellTypes | None:
+    """What columns hold, where it matters: decimals that text could write otherwise, per cent.
+
+    The parser's text does not tell a number from text; looking costs a second pass over the XML.
+    """
+    percent = percent_styles(path)
+    if not percent and not columns_with(connection, DECIMALS):
+        return None
+    place = sheet_places(path)[name]
+    left = first_column(path, place)
+    types = scan_cell_types(path, place, header_row, percent)
+    return CellTypes({c - left for c in types.text}, {c - left for c in types.percent})
 
 
 def _amend(connection: duckdb.DuckDBPyConnection, cells: list[tuple[int, int, str]]) -> None:

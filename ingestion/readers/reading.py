@@ -67,7 +67,7 @@ def headers_of(path: Path, file_format: Format, dialect: Dialect, sheet: str | N
             return excel.workbook_headers(path, dialect, sheet or "")
         with duckdb.connect() as connection:
             if file_format == "jsonl":
-                return json_lines.load_json_lines(path, connection, 100)[0]
+                return json_lines.json_headers(path, connection)
             return parquet.load_parquet(path, connection, 100)
 
 

@@ -42,6 +42,16 @@ LONG_NUMBER = re.compile(
 )
 
 
+CELL = re.compile(
+    rb'<(?:\w+:)?c\b[^>]*?\br="([A-Z]+)(\d+)"([^>]*)>(?:<(?:\w+:)?f\b[^<]*</(?:\w+:)?f>)?'
+    rb"<(?:\w+:)?(?:v|is)>"
+)
+STYLE = re.compile(rb'\bs="(\d+)"')
+TEXT = re.compile(rb'\bt="(?:s|str|inlineStr|b|e)"')
+# Number formats that Excel has built in for per cent.
+PERCENT_FORMATS = {"9", "10"}
+
+
 def sheet_places(path: Path) -> dict[str, str]:
     errors = (zipfile.BadZipFile, KeyError, ElementTree.ParseError)
     with reject_broken_workbook(*errors), zipfile.ZipFile(path) as archive:
@@ -127,3 +137,52 @@ def check_findings(found: SheetFindings, dialect: Dialect) -> None:
             Rejection.FORMULAS_WITHOUT_RESULTS,
             f"has {found.n_formulas} formulas without results",
         )
+
+
+def is_1904(path: Path) -> bool:
+    """Whether a workbook counts its days from 1904, as Excel for Mac once did."""
+    with zipfile.ZipFile(path) as archive:
+        root = ElementTree.fromstring(archive.read("xl/workbook.xml"))
+    found = [node.get("date1904") for node in root.iter() if node.tag.endswith("}workbookPr")]
+    return any(value in ("1", "true") for value in found)
+
+
+def percent_styles(path: Path) -> set[str]:
+    """The styles of a workbook that show numbers in per cent, by their index."""
+    with zipfile.ZipFile(path) as archive:
+        if "xl/styles.xml" not in archive.namelist():
+            return set()
+        root = ElementTree.fromstring(archive.read("xl/styles.xml"))
+    formats = PERCENT_FORMATS | {
+        node.get("numFmtId", "")
+        for node in root.iter()
+        if node.tag.endswith("}numFmt") and "%" in node.get("formatCode", "")
+    }
+    styles = next((node for node in root.iter() if node.tag.endswith("}cellXfs")), None)
+    if styles is None:
+        return set()
+    return {str(i) for i, style in enumerate(styles) if style.get("numFmtId") in formats}
+
+
+@dataclass
+class CellTypes:
+    """Columns below the headers, as Excel numbers them, that hold text, or numbers in per cent."""
+
+    text: set[int] = field(default_factory=set)
+    percent: set[int] = field(default_factory=set)
+
+
+def scan_cell_types(path: Path, place: str, header_row: int, percent: set[str]) -> CellTypes:
+    """Which columns of a sheet hold text anywhere below `header_row` (as Excel numbers rows)."""
+    found, rest = CellTypes(), b""
+    with zipfile.ZipFile(path) as archive, archive.open(place) as file:
+        while chunk := file.read(1 << 20):
+            whole, end, rest = (rest + chunk).rpartition(b"row>")
+            for column, row, attributes in CELL.findall(whole + end):
+                if int(row) <= header_row:
+                    continue
+                if TEXT.search(attributes):
+                    found.text.add(_column_number(column))
+                elif (style := STYLE.search(attributes)) and style[1].decode() in percent:
+                    found.percent.add(_column_number(column))
+    return found

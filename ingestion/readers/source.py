@@ -27,12 +27,17 @@ class Sheet:
 
     `headers[i]` is the header of column `c{i}`; `defects` are records that could not even be
     split into cells, as (record number, rule); `notes` count what was read but is worth knowing.
+    `numbers` are columns in which the file itself holds numbers, not text written by somebody;
+    `fractions` those of them shown in per cent; `is_1904` says from when a workbook counts days.
     """
 
     headers: list[str]
     n_records: int
     defects: list[tuple[int, str]] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
+    numbers: frozenset[int] = frozenset()
+    fractions: frozenset[int] = frozenset()
+    is_1904: bool = False
 
 
 def header_row(cells: list[str]) -> list[str]:
@@ -80,3 +85,26 @@ def append_columns(connection: duckdb.DuckDBPyConnection, arrays: list[Any]) -> 
 
 def count_rows(connection: duckdb.DuckDBPyConnection) -> int:
     return int(connection.execute("select count(*) from source").fetchall()[0][0])
+
+
+def columns_with(connection: duckdb.DuckDBPyConnection, condition: str) -> set[int]:
+    """Columns of `source` with a cell for which `condition` (SQL, `{}` the cell) holds."""
+    columns = [row[0] for row in connection.execute("describe source").fetchall()][1:]
+    if not columns:
+        return set()
+    asked = ", ".join(f"bool_or({condition.format(column)})" for column in columns)
+    found = connection.execute(f"select {asked} from source").fetchall()[0]
+    return {i for i, holds in enumerate(found) if holds}
+
+
+def drop_binary_noise(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write numbers of more digits than a double holds as spreadsheets show them: with 15.
+
+    A reader that turns doubles into text gives 13235294.119999999 for 13235294.12.
+    """
+    noisy = "regexp_matches({0}, '^-?\\d+[.]\\d+$') and length(translate({0}, '-.', '')) > 15"
+    for i in columns_with(connection, noisy):
+        connection.execute(
+            f"update source set c{i} = printf('%.15g', cast(c{i} as double)) "
+            f"where {noisy.format(f'c{i}')}"
+        )
