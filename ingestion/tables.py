@@ -320,8 +320,13 @@ TABLES = {
                     choices=("call", "meeting", "email", "message", "mail_event", "task", "note"),
                 ),
                 Column(
-                    "occurred_at", CellType.TIMESTAMP, NONE, "When it took place.", required=True
+                    "occurred_at",
+                    CellType.TIMESTAMP,
+                    NONE,
+                    "When it took place, or is to take place.",
+                    required=True,
                 ),
+                Column("completed_at", CellType.TIMESTAMP, NONE, "When it was marked as done."),
                 Column("seller_id", ID, PSEUDONYM, "Who did it, by id or by name."),
                 Column("deal_id", ID, NONE, "The deal it was about."),
                 Column("lead_id", ID, PSEUDONYM, "The lead it was about."),
@@ -346,7 +351,13 @@ TABLES = {
                     "Who started it.",
                     choices=("outbound", "inbound"),
                 ),
-                Column("outcome", TEXT, NONE, "How it went, e.g. connected, no_answer, held."),
+                Column(
+                    "outcome",
+                    TEXT,
+                    NONE,
+                    "How it went: connected, no_answer, held, …. What is `planned` or `booked` has "
+                    "not taken place; `canceled`, `no_show` and `rescheduled` did not.",
+                ),
                 Column("duration_s", CellType.INTEGER, NONE, "Length in whole seconds.", minimum=0),
                 Column("campaign_id", ID, NONE, "The campaign it belongs to."),
                 Column("message_variant", TEXT, NONE, "Which wording was used."),
@@ -364,6 +375,23 @@ TABLES = {
                     NONE,
                     "Deleted in the CRM, or a copy of another.",
                 ),
+            ),
+        ),
+        Table(
+            "activity_links",
+            "one activity and one record it concerns",
+            ("activity_id", "record_type", "record_id"),
+            (
+                Column("activity_id", ID, NONE, "The activity.", required=True),
+                Column(
+                    "record_type",
+                    TEXT,
+                    NONE,
+                    "What the record is.",
+                    required=True,
+                    choices=("deal", "lead", "contact", "account"),
+                ),
+                Column("record_id", ID, PSEUDONYM, "The record.", required=True),
             ),
         ),
         Table(

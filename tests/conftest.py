@@ -17,6 +17,7 @@ from publishing.inputs import KnowledgeBasis
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 MAPPINGS = Path(__file__).parent / "mappings"
+CASES = Path(__file__).parent / "cases"
 
 
 # Files with few and long tests: begun last, one worker would wait for the other for minutes.

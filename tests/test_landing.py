@@ -370,14 +370,19 @@ def test_hubspot_calls_by_api_name_and_by_label_are_the_same_call(home: Home) ->
     paths = [str(home.landed / file.load_id / "activities.parquet") for file in report.files]
     with duckdb.connect() as connection:
         rows = connection.execute(
-            "select distinct activity_id, type, cast(occurred_at as varchar), seller_id, deal_id, "
+            "select distinct activity_id, type, cast(occurred_at as varchar), seller_id, "
             "direction, outcome, duration_s from read_parquet(?)",
             [paths],
         ).fetchall()
     assert rows == [
-        ("hubspot:5", "call", "2026-01-02 10:00:00", "hubspot:7", "hubspot:1", "outbound",
-         "connected", 61)
-    ]  # fmt: skip
+        ("hubspot:5", "call", "2026-01-02 10:00:00", "hubspot:7", "outbound", "connected", 61)
+    ]
+    links = {file.name: landed(home, file, "activity_links", "record_type, record_id")
+             for file in report.files}  # fmt: skip
+    assert links == {
+        "calls-api.csv": [("deal", "hubspot:1"), ("deal", "hubspot:2")],
+        "calls-view.csv": [("deal", "hubspot:1")],
+    }
 
 
 def test_hubspot_view_takes_a_companys_own_stages_from_the_home(home: Home) -> None:
@@ -491,7 +496,7 @@ def test_salesforce_tasks_and_events_are_calls_and_meetings_of_what_their_ids_sa
         "activity_id, type, cast(occurred_at as varchar), deal_id, lead_id, contact_id, is_deleted"
     )
     assert landed(home, files["salesforce/tasks"], "activities", columns) == [
-        ("salesforce:00T1", "call", "2026-01-05 09:30:00", "salesforce:006A", "salesforce:00QL",
+        ("salesforce:00T1", "call", "2026-01-04 23:00:00", "salesforce:006A", "salesforce:00QL",
          None, None),
         ("salesforce:00T2", "task", "2026-02-04 23:00:00", None, None, "salesforce:003C", None),
     ]  # fmt: skip

@@ -158,24 +158,28 @@ ACTIVITY = "activity_id, type, cast(occurred_at as varchar), deal_id, outcome"
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "outcome"),
+    ("name", "content", "occurred_at", "outcome"),
     [
         ("activities-2026-03-31.csv",
          "Activity - ID,Activity - Type,Activity - Subject,Activity - Due date,Activity - Done,"
          "Activity - Assigned to user,Deal - ID\n"
-         "5,Call,Hello,2026-03-01 11:00,Done,Ann Berg,7\n", "done"),
+         "5,Call,Hello,2026-03-01 11:00,Done,Ann Berg,7\n", "2026-03-01 10:00:00", "done"),
         ("activities-2026-03-31.csv",
          "Activity - System ID,Activity type,Activity - Due date,Activity - Done,Deal - System ID\n"
-         "5,Call,46082.4583333333,To do,7\n", "planned"),
+         "5,Call,46082.4583333333,To do,7\n", "2026-03-01 10:00:00", "planned"),
+        # Ticked off days later. A day is a day of the company's, though times are in UTC.
         ("activities-2026-03-31.jsonl", json_lines({
             "id": 5, "type": "call", "due_date": "2026-02-27", "done": True, "deal_id": 7,
-            "marked_as_done_time": "2026-03-01 10:00:00", "user_id": 3}), "done"),
+            "marked_as_done_time": "2026-03-01 10:00:00", "user_id": 3}),
+         "2026-02-26 23:00:00", "done"),
     ],
 )  # fmt: skip
-def test_pipedrive_activities(home: Home, name: str, content: str, outcome: str) -> None:
+def test_pipedrive_activities(
+    home: Home, name: str, content: str, occurred_at: str, outcome: str
+) -> None:
     file = land(home, name, content)
     assert landed(home, file, "activities", ACTIVITY) == [
-        ("pipedrive:5", "call", "2026-03-01 10:00:00", "pipedrive:7", outcome)
+        ("pipedrive:5", "call", occurred_at, "pipedrive:7", outcome)
     ]
 
 

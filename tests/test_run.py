@@ -138,7 +138,7 @@ def test_a_poisoned_export_is_not_published_and_the_last_good_set_stands(
     (new,) = refused.new_files
     assert new.startswith(f"{name} (archive/")
     if check == "every_stage_is_known":
-        assert "Somewhere in Sales Pipeline of hubspot" in refused.reasons[0]
+        assert "Somewhere in default of hubspot" in refused.reasons[0]
     if check != "every_file_landed":
         return
     # Taken away, the next run publishes and clears the refusal.

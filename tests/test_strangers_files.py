@@ -7,13 +7,12 @@ kind of file. What the ledger makes of them is asked in tests/test_strangers_dea
 import shutil
 from datetime import datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 import yaml
-from conftest import set_company
+from conftest import CASES, set_company
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,12 +21,10 @@ from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from ingestion.landing.report import FileOutcome, Report
 
-CASES = Path(__file__).parent / "cases"
-
 
 def deliver(home: Home, case: str) -> None:
     """A case's files into the home: a file into its inbox, a folder over the home."""
-    (found,) = CASES.glob(f"{case}*")
+    (found,) = CASES.glob(f"{case}-*")
     if found.is_dir():
         shutil.copytree(found, home.root, dirs_exist_ok=True)
     else:

@@ -20,7 +20,7 @@ def test_every_input_table_of_the_design_is_declared() -> None:
     assert set(TABLES) == {
         "deals", "deal_changes", "deal_credits", "leads", "activities", "sellers", "accounts",
         "contacts", "stages", "goals", "experiments", "assignments", "actions", "fx_rates",
-        "deal_merges",
+        "deal_merges", "activity_links",
     }  # fmt: skip
 
 

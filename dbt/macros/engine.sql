@@ -21,6 +21,15 @@
     {%- endif %}
 {%- endmacro %}
 
+{# Whether the clock on the wall in `zone` shows midnight: what a date without a time becomes. #}
+{% macro is_midnight(timestamp, zone) -%}
+    {{ timestamp }} = {% if target.type == 'spark' -%}
+        to_utc_timestamp(cast({{ local_date(timestamp, zone) }} as timestamp), {{ zone }})
+    {%- else -%}
+        timezone('UTC', timezone({{ zone }}, cast({{ local_date(timestamp, zone) }} as timestamp)))
+    {%- endif %}
+{%- endmacro %}
+
 {# The date `days` (a column or number) after `date`. #}
 {% macro add_days(date, days) -%}
     {% if target.type == 'spark' -%}

@@ -73,6 +73,19 @@ def _from_local(zone: str, local: str) -> str:
     return local if zone == "UTC" else f"timezone('UTC', timezone({literal(zone)}, {local}))"
 
 
+def _from_clock(context: Context, text: str, local: str) -> str:
+    """SQL for the UTC instant of a local time in the file's zone, of a bare date in the company's.
+
+    An export that writes times in UTC writes days as people see them: Salesforce's CloseDate is the
+    day in the office, whatever CreatedDate's offset is.
+    """
+    if context.zone == context.file_kind.company.zone:
+        return _from_local(context.zone, local)
+    is_day = f"{local} = date_trunc('day', {local}) and not regexp_matches({text}, ':|^\\d{{14}}')"
+    day = _from_local(context.file_kind.company.zone, local)
+    return f"case when {is_day} then {day} else {_from_local(context.zone, local)} end"
+
+
 def time_cast(context: Context, cell: Cell, name: str, cell_type: CellType) -> Cast:
     text, local, utc = f"t_{name}", f"l_{name}", f"u_{name}"
     parsed = dict(zip((local, utc), _instant(context, cell, text), strict=True))
@@ -92,7 +105,7 @@ def time_cast(context: Context, cell: Cell, name: str, cell_type: CellType) -> C
         in_zone = f"timezone({company_zone}, timezone('UTC', {utc}))"
         value = f"cast(coalesce({local}, {in_zone}) as date)"
     else:
-        value = f"coalesce({utc}, {_from_local(context.zone, local)})"
+        value = f"coalesce({utc}, {_from_clock(context, text, local)})"
         skipped, repeated = clock_changes(context.zone)
         is_ambiguous = _in_half_hours(local, repeated)
         # A bare date is meant as that day, even where summer time skips its midnight (Brazil).

@@ -21,6 +21,10 @@ activities as (
     select * from {{ ref('int_activities') }}
 ),
 
+activity_records as (
+    select * from {{ ref('int_activity_records') }}
+),
+
 newest as (
     select
         deal_id,
@@ -61,24 +65,36 @@ entries as (
     group by journey_id
 ),
 
-of_deals as (
+{# What is logged on the lead that a deal came from is about the deal too. #}
+records as (
     select
-        visits.deal_id,
-        activities.occurred_at,
-        activities.occurred_on,
-        activities.type,
-        activities.is_contact
+        deal_id,
+        'deal' as record_type,
+        deal_id as record_id
     from visits
-    inner join activities on visits.deal_id = activities.deal_id
     union all
     select
-        visits.deal_id,
+        deal_id,
+        'lead' as record_type,
+        lead_id as record_id
+    from visits
+    where lead_id is not null
+),
+
+of_deals as (
+    select
+        records.deal_id,
         activities.occurred_at,
         activities.occurred_on,
         activities.type,
+        activities.is_planned,
         activities.is_contact
-    from visits
-    inner join activities on visits.lead_id = activities.lead_id
+    from records
+    inner join activity_records
+        on
+            records.record_type = activity_records.record_type
+            and records.record_id = activity_records.record_id
+    inner join activities on activity_records.activity_id = activities.activity_id
 ),
 
 done as (
@@ -92,7 +108,12 @@ done as (
         ) as last_activity_at,
         min(
             case
-                when of_deals.type <> 'note' and of_deals.occurred_at > run.as_of_at
+                when
+                    of_deals.type <> 'note'
+                    and (
+                        of_deals.occurred_at > run.as_of_at
+                        or (of_deals.is_planned and of_deals.occurred_on >= run.as_of)
+                    )
                     then of_deals.occurred_on
             end
         ) as next_activity_on

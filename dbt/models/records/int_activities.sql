@@ -1,6 +1,7 @@
 {#
-    Activities as last known, and whether they are contact with a customer: a note or a task is not.
-    What was deleted, cancelled or only planned did not take place.
+    Activities as last known, and whether they are contact with a customer: a note or a task is not,
+    nor is what is only planned, or what nobody came to. What was deleted or cancelled is left out.
+    Where only the day is stated, and it was marked as done on that day, that moment is its time.
 #}
 with
 
@@ -19,24 +20,40 @@ ranked as (
             partition by activity_id
             order by
                 {{ total_order([
-                    'known_at', 'occurred_at', 'type', 'deal_id', 'lead_id', 'outcome', 'is_deleted'
+                    'known_at', 'occurred_at', 'completed_at', 'type', 'deal_id', 'lead_id',
+                    'outcome', 'is_deleted'
                 ]) }}
         ) as version_rank
     from activities
+),
+
+timed as (
+    select
+        ranked.*,
+        case
+            when
+                {{ local_date('ranked.occurred_at', 'run.zone') }}
+                = {{ local_date('ranked.completed_at', 'run.zone') }}
+                and {{ is_midnight('ranked.occurred_at', 'run.zone') }}
+                then ranked.completed_at
+            else ranked.occurred_at
+        end as used_at,
+        run.zone
+    from ranked
+    cross join run
+    where ranked.version_rank = 1 and not coalesce(ranked.is_deleted, false)
 )
 
 select
-    ranked.activity_id,
-    ranked.type,
-    ranked.occurred_at,
-    {{ local_date('ranked.occurred_at', 'run.zone') }} as occurred_on,
-    ranked.deal_id,
-    ranked.lead_id,
-    ranked.outcome,
-    ranked.type in ('call', 'meeting', 'email', 'message') as is_contact
-from ranked
-cross join run
-where
-    ranked.version_rank = 1
-    and not coalesce(ranked.is_deleted, false)
-    and coalesce(ranked.outcome not in ('canceled', 'planned'), true)
+    activity_id,
+    type,
+    used_at as occurred_at,
+    {{ local_date('used_at', 'zone') }} as occurred_on,
+    deal_id,
+    lead_id,
+    coalesce(outcome in ('planned', 'booked'), false) as is_planned,
+    type in ('call', 'meeting', 'email', 'message')
+    and coalesce(outcome not in ('planned', 'booked', 'no_show', 'rescheduled'), true)
+        as is_contact
+from timed
+where coalesce(outcome <> 'canceled', true)

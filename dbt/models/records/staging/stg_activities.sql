@@ -9,6 +9,7 @@ activities as (
         activities.activity_id,
         activities.type,
         activities.occurred_at,
+        activities.completed_at,
         activities.deal_id,
         activities.lead_id,
         activities.outcome,
