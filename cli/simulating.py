@@ -29,7 +29,7 @@ def simulate(deals: int, seed: int, as_of: date | None, crm: str, days: int, out
     """Write the exports of an invented company into a home of their own."""
     with errors_as_messages():
         from simulation.company import ZONE
-        from simulation.company import simulate as simulated
+        from simulation.histories import simulate as simulated
         from simulation.home import NotASimulation, write_home
 
         day = as_of or datetime.now(ZONE).date()

@@ -17,7 +17,8 @@ import numpy as np
 import yaml
 
 from simulation import hubspot, salesforce
-from simulation.company import Company, is_working_day
+from simulation.company import Company
+from simulation.working_days import is_working_day
 
 MARKER = ".simulated"
 

@@ -16,7 +16,7 @@ from analysis.entries import Entries
 from analysis.incidence import Incidence, Subjects, cumulative_incidence
 from analysis.intervals import wilson
 from analysis.pooling import _posterior, pooled
-from measure import calibrate
+from measure import trials
 from publishing.catalogue import estimate_tables
 from publishing.estimates import incoherent
 
@@ -197,15 +197,15 @@ def test_those_known_too_late_to_be_followed_do_not_count() -> None:
 
 
 @pytest.fixture(scope="module")
-def cells() -> list[calibrate.Cell]:
-    chosen = product(calibrate.PATTERNS, (30, 300), (0.02, 0.1, 0.5, 0.95))
-    return [calibrate.coverage(11, pattern, n, rate, 400) for pattern, n, rate in chosen]
+def cells() -> list[trials.Cell]:
+    chosen = product(trials.PATTERNS, (30, 300), (0.02, 0.1, 0.5, 0.95))
+    return [trials.coverage(11, pattern, n, rate, 400) for pattern, n, rate in chosen]
 
 
-def test_intervals_hold_what_they_promise(cells: list[calibrate.Cell]) -> None:
+def test_intervals_hold_what_they_promise(cells: list[trials.Cell]) -> None:
     """Each cell not below 92.5 %, the mean between 94 and 96.5 %, as far as 400 trials can tell."""
     for cell in cells:
-        told = round(cell.told * cell.replications)
+        told = round(cell.reported * cell.replications)
         hits = round(cell.coverage * told)
         assert stats.binom.cdf(hits, told, 0.925) > 1e-4, cell
     mean = np.mean([cell.coverage for cell in cells])
@@ -213,7 +213,7 @@ def test_intervals_hold_what_they_promise(cells: list[calibrate.Cell]) -> None:
     assert 0.94 - error < mean < 0.965 + error
 
 
-def test_estimates_are_not_biased_and_naive_rates_are(cells: list[calibrate.Cell]) -> None:
+def test_estimates_are_not_biased_and_naive_rates_are(cells: list[trials.Cell]) -> None:
     for cell in cells:
         error = 4 * np.sqrt(cell.rate * (1 - cell.rate) / cell.n * 3 / cell.replications)
         assert abs(cell.bias) < 0.005 + error, cell
@@ -222,8 +222,8 @@ def test_estimates_are_not_biased_and_naive_rates_are(cells: list[calibrate.Cell
 
 
 def test_pooled_intervals_and_rank_ranges_hold() -> None:
-    group = calibrate.Group(12, (5, 20, 80), 0.3, 0.3)
-    found = calibrate.pooling(5, group, 150)
+    group = trials.Group(12, (5, 20, 80), 0.3, 0.3)
+    found = trials.pooling(5, group, 150)
     # 1,800 sellers, those of one replication alike in part.
     assert 0.92 < found["sellers"] <= 1
     assert found["ranks"] > 0.93
@@ -231,13 +231,13 @@ def test_pooled_intervals_and_rank_ranges_hold() -> None:
 
 
 def test_the_slow_end_of_stays_is_not_that_of_the_quick_wins() -> None:
-    found = calibrate.time_in_stage(3, 200, 200)
+    found = trials.time_in_stage(3, 200, 200)
     assert abs(found["bias"]) < 0.2 < 1.5 < -found["naive_bias"]
     assert found["coverage"] > 0.91
 
 
 def test_the_rate_part_of_the_mix_is_covered() -> None:
-    assert calibrate.mix(2, 40, 0.5, 15)["coverage"] > 0.9
+    assert trials.mix(2, 40, 0.5, 15)["coverage"] > 0.9
 
 
 # --- readings of time ----------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_the_rate_part_of_the_mix_is_covered() -> None:
 def entries(rows: list[dict[str, Any]]) -> Entries:
     """Entries given in days: entered (before as_of), won, lost, next_any, left, late, gap."""
     frame = pd.DataFrame(rows).astype({"entered": float})
-    entered = calibrate.AS_OF - (frame["entered"].to_numpy() * DAY).astype("timedelta64[s]")
+    entered = trials.AS_OF - (frame["entered"].to_numpy() * DAY).astype("timedelta64[s]")
     reached = {
         name: frame.get(name, pd.Series(np.nan, frame.index)).fillna(10_000).to_numpy() * DAY
         for name in ("won", "lost", "next_any", "left")
@@ -258,7 +258,7 @@ def entries(rows: list[dict[str, Any]]) -> Entries:
         if name in frame
     }
     columns.setdefault("account_id", np.arange(len(frame)))
-    table = calibrate.entries_frame(entered, late, reached, **columns)
+    table = trials.entries_frame(entered, late, reached, **columns)
     if "gap" in frame:
         gap = (frame["gap"].fillna(0).to_numpy() * DAY).astype("timedelta64[s]")
         table["won_at_earliest"] = np.where(gap > 0, table["won_at"] - gap, np.datetime64("NaT"))
@@ -334,11 +334,11 @@ def test_bounds_between_exports_make_an_envelope_and_wide_ones_nothing() -> None
 def test_time_in_stage_is_that_of_won_deals() -> None:
     won = [{"entered": 300, "won": 50, "left": float(day)} for day in range(1, 31)]
     lost = [{"entered": 300, "lost": 60, "left": 60.0}] * 30
-    found = visits.time_in_stage(entries([*won, *lost]), calibrate.NO_OPEN_DEALS)
+    found = visits.time_in_stage(entries([*won, *lost]), trials.NO_OPEN_DEALS)
     (row,) = found.query("dimension == 'all' and horizon_days == 90").to_dict("records")
     assert (row["median_days_in_stage"], row["p80_days_in_stage"]) == (15, 24)
     assert row["effective_n"] == pytest.approx(30)
-    few = visits.time_in_stage(entries([*won[:4], *lost]), calibrate.NO_OPEN_DEALS)
+    few = visits.time_in_stage(entries([*won[:4], *lost]), trials.NO_OPEN_DEALS)
     assert few["p80_days_in_stage"].isna().all()
     assert few["n_slow_deals"].isna().all()
 
@@ -524,7 +524,7 @@ def test_no_entries_give_empty_tables_of_the_declared_columns() -> None:
     empty = Entries(nothing.frame.iloc[:0])
     tables = [
         *conversion.conversion_tables(empty),
-        visits.time_in_stage(empty, calibrate.NO_OPEN_DEALS),
+        visits.time_in_stage(empty, trials.NO_OPEN_DEALS),
     ]
     tables += [
         sellers.seller_conversion(empty, np.random.default_rng(1)),

@@ -12,7 +12,7 @@ from conftest import MAPPINGS, against_reference, build, hashes, mart
 from histories import AS_OF, made_up, write
 
 from ingestion.home import Home
-from simulation.company import simulate
+from simulation.histories import simulate
 from simulation.home import write_home
 
 KINDS = {

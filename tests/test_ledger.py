@@ -20,7 +20,8 @@ from analysis import conversion
 from analysis.entries import Entries
 from analysis.intervals import wilson
 from ingestion.home import Home
-from simulation.company import Company, simulate
+from simulation.company import Company
+from simulation.histories import simulate
 from simulation.home import write_drop, write_home
 
 DAY = date(2026, 6, 30)

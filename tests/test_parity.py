@@ -11,7 +11,7 @@ from conftest import MAPPINGS, build
 from histories import AS_OF, made_up, write
 
 from ingestion.home import Home
-from simulation.company import simulate
+from simulation.histories import simulate
 from simulation.home import write_home
 
 ROOT = Path(__file__).parents[1]

@@ -159,5 +159,5 @@ def test_reconstructing_neither_deletes_nor_tells_what_came_later(crm: Home) -> 
         "closed": ("won", "2026-02-09", 7.0),
         "new": ("open", "NaT", None),
         "newclosed": ("won", "2026-02-09", None),
-        "again": ("won", "NaT", None),
+        "again": ("won", "2026-02-15", None),
     }

@@ -23,7 +23,7 @@ from publishing.set_manifest import read_manifest
 from publishing.sets import PublishedSets
 from publishing.verification import verify
 from publishing.warehouse import Warehouse
-from simulation.company import simulate
+from simulation.histories import simulate
 from simulation.home import write_home
 
 DAY = date(2026, 6, 30)

@@ -12,6 +12,7 @@ import duckdb
 import openpyxl
 import pytest
 import yaml
+from conftest import set_company
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -163,8 +164,23 @@ def test_times_that_occur_twice_are_counted(home: Home) -> None:
 
 
 def test_midnight_that_summer_time_skips_is_still_that_day(home: Home) -> None:
-    found = one(home, "created_at", "2017-10-15", zone="America/Sao_Paulo")
-    assert str(found) == "2017-10-15 03:00:00"
+    set_company(home, zone="America/Sao_Paulo")
+    assert str(one(home, "created_at", "2017-10-15")) == "2017-10-15 03:00:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2026-04-01", "2026-04-01 04:00:00"),
+        ("2026-04-01 00:00", "2026-04-01 00:00:00"),
+        ("2026-04-01T00:00:00Z", "2026-04-01 00:00:00"),
+    ],
+)
+def test_a_date_without_a_time_is_a_day_of_the_companys(
+    home: Home, text: str, expected: str
+) -> None:
+    set_company(home, zone="America/New_York")
+    assert str(one(home, "created_at", text, zone="UTC")) == expected
 
 
 @pytest.mark.parametrize(

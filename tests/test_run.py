@@ -17,7 +17,7 @@ from ingestion.home import Home
 from ingestion.landing.report import last_report
 from publishing.set_manifest import read_manifest
 from publishing.sets import PublishedSets
-from simulation.company import simulate
+from simulation.histories import simulate
 from simulation.home import write_home
 
 DAY, NEXT_DAY = date(2026, 6, 29), date(2026, 6, 30)

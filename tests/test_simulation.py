@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from simulation.company import FOREVER, is_working_day, simulate
+from simulation.company import FOREVER
+from simulation.histories import simulate
 from simulation.home import NotASimulation, write_home
+from simulation.working_days import is_working_day
 
 DAY = date(2026, 6, 30)
 

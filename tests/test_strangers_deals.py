@@ -53,3 +53,18 @@ def test_planned_calls_are_next_steps_until_their_day_has_passed(home: Home) -> 
         assert pd.Timestamp(found["next_step_on"][deal]) == pd.Timestamp("2026-04-10")
         assert not found["is_without_next_step"][deal]
     assert found["is_without_next_step"]["H7"] and pd.isna(found["last_activity_at"]["H7"])
+
+
+def test_days_are_days_of_the_companys_zone(home: Home) -> None:
+    """Closed on 1 April in New York, the second quarter: the source's times are in UTC."""
+    deals = mart(built(home, "20", date(2026, 11, 24)), "dim_deals")
+    won = deals[deals["status"] == "won"]
+    assert len(won) == 6
+    assert set(pd.to_datetime(won["closed_on"])) == {pd.Timestamp("2026-04-01")}
+
+
+def test_nothing_is_closed_after_as_of(home: Home) -> None:
+    deals = mart(built(home, "23", date(2026, 10, 5)), "dim_deals")
+    won = deals[deals["status"] == "won"]
+    assert len(won) > 0
+    assert (pd.to_datetime(won["closed_on"]) <= pd.Timestamp("2026-10-05")).all()

@@ -1,5 +1,9 @@
 with
 
+run as (
+    select * from {{ ref('stg_run') }}
+),
+
 deals as (
     select * from {{ ref('int_deal_versions') }} where is_current
 ),
@@ -16,14 +20,42 @@ journeys as (
     select * from {{ ref('int_journeys') }}
 ),
 
-{# A sheet of stage entries names no current stage: it is the last one entered. #}
-last_visits as (
+ranked_visits as (
     select
         deal_id,
         pipeline_id,
-        stage_id
+        stage_id,
+        stage_kind,
+        is_censored,
+        row_number() over (partition by deal_id order by visit_number desc) as visit_rank
     from {{ ref('fct_stage_visits') }}
-    where is_censored and deal_id is not null
+    where deal_id is not null
+),
+
+last_visits as (
+    select * from ranked_visits where visit_rank = 1
+),
+
+{# When a deal came into the stage that it is won or lost in. Who was missing from an export and is
+   there again has been closed before. #}
+closings as (
+    select
+        last_visits.deal_id,
+        coalesce(
+            max(case when moves.move_kind <> 'restore' then moves.occurred_at end),
+            max(moves.occurred_at)
+        ) as closed_at
+    from last_visits
+    inner join {{ ref('fct_stage_transitions') }} as moves
+        on
+            last_visits.deal_id = moves.deal_id
+            and last_visits.pipeline_id = moves.to_pipeline_id
+            and last_visits.stage_id = moves.to_stage_id
+    where
+        last_visits.stage_kind in ('won', 'lost')
+        and not moves.is_correction
+        and not moves.is_mistake
+    group by last_visits.deal_id
 ),
 
 {# Deleted and merged deals stand nowhere; the ledger knows which of the two. #}
@@ -50,6 +82,7 @@ removed as (
 placed as (
     select
         deals.*,
+        {# A sheet of stage entries names no current stage: it is the last one entered. #}
         coalesce(deals.stage_id, last_visits.stage_id) as current_stage_id,
         case
             when deals.stage_id is null and last_visits.stage_id is not null
@@ -57,7 +90,7 @@ placed as (
             else deals.pipeline_id
         end as current_pipeline_id
     from deals
-    left join last_visits on deals.deal_id = last_visits.deal_id
+    left join last_visits on deals.deal_id = last_visits.deal_id and last_visits.is_censored
 )
 
 select
@@ -81,12 +114,16 @@ select
     deals.product,
     deals.deal_type,
     deals.created_at,
+    {{ local_date('deals.created_at', 'run.zone') }} as created_on,
     deals.expected_close_on,
-    case when stages.stage_kind in ('won', 'lost') then deals.closed_at end as closed_at,
+    closings.closed_at,
+    {{ local_date('closings.closed_at', 'run.zone') }} as closed_on,
     deals.next_step_on
 from placed as deals
+cross join run
 inner join journeys on deals.deal_id = journeys.deal_id
 left join removed on deals.deal_id = removed.deal_id
+left join closings on deals.deal_id = closings.deal_id
 left join accounts on deals.account_id = accounts.account_id
 left join stages
     on deals.current_pipeline_id = stages.pipeline_id and deals.current_stage_id = stages.stage_id
