@@ -68,3 +68,15 @@ def test_nothing_is_closed_after_as_of(home: Home) -> None:
     won = deals[deals["status"] == "won"]
     assert len(won) > 0
     assert (pd.to_datetime(won["closed_on"]) <= pd.Timestamp("2026-10-05")).all()
+
+
+def test_a_task_done_before_it_was_due_is_contact_and_no_next_step(home: Home) -> None:
+    (folder,) = CASES.glob("20-*")
+    shutil.copytree(folder, home.root, dirs_exist_ok=True)
+    (tasks,) = home.inbox.glob("Tasks*")
+    text = tasks.read_text()
+    tasks.write_text(text.replace("Made,Call,2026-06-10", "Made,Call,2026-12-10"))
+    found = status(build(home, date(2026, 11, 24)), ["last_activity_at", "next_step_on"])
+    made = found.loc["0067E00000H0002QAB"]
+    assert made["last_activity_at"] == pd.Timestamp("2026-06-10 15:00")
+    assert pd.isna(made["next_step_on"])

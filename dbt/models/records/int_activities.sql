@@ -1,7 +1,8 @@
 {#
     Activities as last known, and whether they are contact with a customer: a note or a task is not,
     nor is what is only planned, or what nobody came to. What was deleted or cancelled is left out.
-    Where only the day is stated, and it was marked as done on that day, that moment is its time.
+    Marked as done before it was due, it took place then; on the day it was due, of which no time is
+    stated, that moment is its time. Marked as done later, it took place when it was due.
 #}
 with
 
@@ -31,6 +32,7 @@ timed as (
     select
         ranked.*,
         case
+            when ranked.completed_at < ranked.occurred_at then ranked.completed_at
             when
                 {{ local_date('ranked.occurred_at', 'run.zone') }}
                 = {{ local_date('ranked.completed_at', 'run.zone') }}
