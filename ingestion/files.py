@@ -1,13 +1,11 @@
 """Files that a crash leaves whole: written beside, flushed, renamed.
 
-Belongs here: writing and hashing small files of the home, whatever is in them.
+Belongs here: writing small files of the home, whatever is in them.
 Does not belong here: what they hold (`stored`), exports (`readers`).
 """
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 
 def fsync_folder(folder: Path) -> None:
@@ -27,7 +25,3 @@ def write_atomically(path: Path, text: str) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     fsync_folder(path.parent)
-
-
-def write_json(path: Path, content: Any) -> None:
-    write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n")
