@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from analysis.entries import (
     COMPETING_EVENTS,
+    COMPETING_EVENTS_OF_LEADS,
+    COMPETING_EVENTS_OF_PIPELINES,
     COMPETING_EVENTS_OF_ROLES,
     LAST_DAY,
     MAX_WIDTH,
@@ -36,11 +38,18 @@ def conversion_tables(entries: Entries) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _dimensions(entries: Entries) -> Iterator[tuple[str, Entries, Groups, Any]]:
-    columns = {name: entries.codes[name] for name in ("pipeline_id", "stage_id")}
-    yield "all", entries, Groups(**columns), COMPETING_EVENTS
-    for name in ("segment", "business_area", "seller_id", "source"):
-        groups = Groups(**columns, dimension_value=entries.codes[name])
-        yield name.removesuffix("_id"), entries, groups, COMPETING_EVENTS
+    pipelines = entries.of_pipelines
+    leads = pipelines.where((pipelines.frame["record_type"] == "lead").to_numpy(bool))
+    for part, competing in (
+        (entries.of_stages, COMPETING_EVENTS),
+        (pipelines, COMPETING_EVENTS_OF_PIPELINES),
+        (leads, COMPETING_EVENTS_OF_LEADS),
+    ):
+        columns = {name: part.codes[name] for name in ("pipeline_id", "stage_id")}
+        yield "all", part, Groups(**columns), competing
+        for name in ("segment", "business_area", "seller_id", "source"):
+            groups = Groups(**columns, dimension_value=part.codes[name])
+            yield name.removesuffix("_id"), part, groups, competing
     of_roles = entries.where(entries.frame["is_first_in_role"].to_numpy(bool))
     role = of_roles.codes["role"]
     groups = Groups(pipeline_id=of_roles.codes["pipeline_id"], dimension_value=role)

@@ -1,4 +1,4 @@
-"""Entries into stages that can be followed: groups of them, and what came of each in whole days.
+"""Entries into stages and pipelines that can be followed, and what came of each in whole days.
 
 Belongs here: what counts as an event and as follow-up, scenarios of times known only as intervals.
 Does not belong here: the estimators (incidence, pooling), tables (conversion, visits, sellers).
@@ -28,6 +28,9 @@ MAX_WIDTH = 0.25
 
 # Each stage is asked about two pairs of competing events, and in them for these definitions.
 COMPETING_EVENTS = ((("next_any", "lost"), ("next_any",)), (("won", "lost"), ("won", "lost")))
+# Of an entry into a pipeline, whichever the stage; a lead that becomes a deal gets further.
+COMPETING_EVENTS_OF_PIPELINES = COMPETING_EVENTS[1:]
+COMPETING_EVENTS_OF_LEADS = COMPETING_EVENTS[:1]
 COMPETING_EVENTS_OF_ROLES = ((("next_role", "lost"), ("next_role",)), COMPETING_EVENTS[1])
 
 
@@ -136,6 +139,14 @@ class Entries:
         part.codes = {name: codes[rows] for name, codes in self.codes.items()}
         part.accounts = self.accounts[rows]
         return part
+
+    @cached_property
+    def of_stages(self) -> "Entries":
+        return self.where(self.frame["stage_id"].notna().to_numpy(bool))
+
+    @cached_property
+    def of_pipelines(self) -> "Entries":
+        return self.where(self.frame["stage_id"].isna().to_numpy(bool))
 
     @cached_property
     def has_intervals(self) -> bool:

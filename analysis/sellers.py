@@ -39,13 +39,14 @@ def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataF
     cell draws from where `random` stands, so that none depends on the others.
     """
     columns = ("pipeline_id", "stage_id", "segment", "seller_id")
-    groups = Groups(**{name: entries.codes[name] for name in columns})
-    timeline = entries.timelines["recorded"]
     tables = []
     for definition, (names, _) in zip(DEFINITIONS, COMPETING_EVENTS, strict=True):
+        part = _asked(entries, definition)
+        groups = Groups(**{name: part.codes[name] for name in columns})
+        timeline = part.timelines["recorded"]
         subjects, _ = timeline.competing_events(names, groups)
         (incidence,) = cumulative_incidence(subjects, LAST_DAY, (1,))
-        width = mean_interval_width(entries, groups, names, 0)
+        width = mean_interval_width(part, groups, names, 0)
         for horizon in HORIZONS:
             is_reportable = width[:, horizon] <= MAX_WIDTH * horizon
             rate = np.where(is_reportable, incidence.rate[:, horizon], np.nan)
@@ -74,6 +75,11 @@ def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataF
     return pd.concat(pooled_tables, ignore_index=True).assign(
         interval_id="credible_95", method_id="beta_binomial", as_of=entries.as_of
     )
+
+
+def _asked(entries: Entries, definition: str) -> Entries:
+    """What a definition is asked of: after the entry into a pipeline there is no next stage."""
+    return entries if definition == "won" else entries.of_stages
 
 
 def _with_pooled(table: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
@@ -120,16 +126,17 @@ def seller_mix(entries: Entries) -> pd.DataFrame:
     deals add up. Null where what all reached is known only to within a quarter of the horizon, on
     average.
     """
-    timeline = entries.timelines["recorded"]
-    columns = {name: entries.codes[name] for name in ("pipeline_id", "stage_id")}
-    sellers = Groups(**columns, seller_id=entries.codes["seller_id"])
-    stages = Groups(**columns)
-    cells = Groups(segment=entries.codes["segment"], source=entries.codes["source"])
-    stage_of = np.zeros(sellers.n, dtype=np.int64)
-    stage_of[sellers.of_row] = stages.of_row
     tables = []
     for definition in DEFINITIONS:
-        interval_widths = entries.interval_widths(definition)
+        part = _asked(entries, definition)
+        timeline = part.timelines["recorded"]
+        columns = {name: part.codes[name] for name in ("pipeline_id", "stage_id")}
+        sellers = Groups(**columns, seller_id=part.codes["seller_id"])
+        stages = Groups(**columns)
+        cells = Groups(segment=part.codes["segment"], source=part.codes["source"])
+        stage_of = np.zeros(sellers.n, dtype=np.int64)
+        stage_of[sellers.of_row] = stages.of_row
+        interval_widths = part.interval_widths(definition)
         for horizon in HORIZONS:
             is_mature = timeline.is_mature(horizon)
             reached = timeline.days[definition][is_mature] <= horizon
@@ -139,7 +146,7 @@ def seller_mix(entries: Entries) -> pd.DataFrame:
                 cells.of_row[is_mature],
                 cells.n,
                 reached,
-                entries.accounts[is_mature],
+                part.accounts[is_mature],
             )
             parts = counts.differences()
             stage = stages.of_row[is_mature][reached]

@@ -27,6 +27,7 @@ def time_in_stage(entries: Entries, open_deals: pd.DataFrame) -> pd.DataFrame:
     before the follow-up ends, do not stand for all. Bounds of the percentile are those of the
     percentage, read off the same distribution (Woodruff 1952, JASA 47, 635–646).
     """
+    entries = entries.of_stages
     columns = {name: entries.codes[name] for name in ("pipeline_id", "stage_id")}
     by_segment = Groups(**columns, dimension_value=entries.codes["segment"])
     dimensions = (("all", Groups(**columns)), ("segment", by_segment))

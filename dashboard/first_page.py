@@ -25,10 +25,15 @@ OF_LEADS = """
     having count(*) = count(*) filter (where role = 'lead'))
 """
 
-# An id is shown without its system where there is no label.
+# An id is shown without its system where there is no label. Without a stage: the pipeline entered.
 STAGES = f"""
     select
-        coalesce(stage.label, regexp_replace(won.stage_id, '^[^:]*:', '')),
+        coalesce(
+            stage.label,
+            regexp_replace(won.stage_id, '^[^:]*:', ''),
+            'Created in ' || regexp_replace(won.pipeline_id, '^[^:]*:', ''),
+            'Created'
+        ),
         won.n_entered,
         further.estimated_rate,
         further.low_rate,
@@ -39,25 +44,30 @@ STAGES = f"""
         visit.p80_days_in_stage,
         visit.n_slow_deals
     from conversion_estimates as won
-    inner join conversion_estimates as further
-        on further.pipeline_id = won.pipeline_id and further.stage_id = won.stage_id
+    left join conversion_estimates as further
+        on further.pipeline_id is not distinct from won.pipeline_id
+        and further.stage_id is not distinct from won.stage_id
         and further.dimension = 'all' and further.horizon_days = won.horizon_days
         and further.definition_id = 'next_any'
-    inner join dim_stages as stage
+    left join dim_stages as stage
         on stage.pipeline_id = won.pipeline_id and stage.stage_id = won.stage_id
     left join time_in_stage as visit
         on visit.pipeline_id = won.pipeline_id and visit.stage_id = won.stage_id
         and visit.dimension = 'all' and visit.horizon_days = won.horizon_days
     where won.dimension = 'all' and won.definition_id = 'won' and won.horizon_days = $horizon
-    order by won.pipeline_id not in {OF_LEADS}, won.pipeline_id, stage.stage_rank
+    order by
+        won.pipeline_id not in {OF_LEADS}, won.pipeline_id, won.stage_id is not null,
+        stage.stage_rank
 """
 
-# Deals begin here: the first stage most of them entered.
-FIRST_STAGE = f"""
-    select pipeline_id, stage_id, coalesce(label, regexp_replace(stage_id, '^[^:]*:', ''))
+# The pipeline that most deals entered.
+FIRST_PIPELINE = f"""
+    select
+        pipeline_id,
+        coalesce('Created in ' || regexp_replace(pipeline_id, '^[^:]*:', ''), 'Created')
     from conversion_estimates
-    inner join dim_stages using (pipeline_id, stage_id)
-    where dimension = 'all' and stage_rank = 1 and pipeline_id not in {OF_LEADS}
+    where dimension = 'all' and stage_id is null
+        and coalesce(pipeline_id not in {OF_LEADS}, true)
     order by n_entered desc, pipeline_id
     limit 1
 """
@@ -66,7 +76,8 @@ VALUES = """
     select
         coalesce(dimension_value, '(unknown)'), n_entered, estimated_rate, low_rate, high_rate
     from conversion_estimates
-    where pipeline_id = $pipeline and stage_id = $stage and dimension = $dimension
+    where pipeline_id is not distinct from $pipeline and stage_id is null
+        and dimension = $dimension
         and definition_id = 'won' and horizon_days = $horizon
     order by n_entered desc, dimension_value
 """
@@ -78,7 +89,7 @@ SELLERS = """
         mix.high_rate_difference, mix.is_reversed
     from seller_mix as mix
     left join dim_sellers as seller using (seller_id)
-    where pipeline_id = $pipeline and stage_id = $stage and definition_id = 'won'
+    where pipeline_id is not distinct from $pipeline and stage_id is null and definition_id = 'won'
         and horizon_days = $horizon and mix.n_mature > 0
     order by mix.n_mature desc, mix.seller_id
 """
@@ -98,11 +109,11 @@ def text(folder: Path) -> str:
             lines.append("Not enough data: nothing has been followed for 30 days after a stage.")
             return "\n".join(lines)
         lines += _stage_lines(connection, horizon)
-        for pipeline, stage, label in _rows(connection, FIRST_STAGE):
-            asked = {"pipeline": pipeline, "stage": stage, "horizon": horizon}
+        for pipeline, label in _rows(connection, FIRST_PIPELINE):
+            asked = {"pipeline": pipeline, "horizon": horizon}
             for dimension in ("segment", "source"):
                 rows = _rows(connection, VALUES, {**asked, "dimension": dimension})
-                lines += ["", f"Won within {horizon} days of {label}, by {dimension}"]
+                lines += ["", f"{label}: won within {horizon} days, by {dimension}"]
                 lines += _value_lines(rows)
             lines += _seller_lines(label, horizon, _rows(connection, SELLERS, asked))
     return "\n".join(lines)
@@ -140,7 +151,7 @@ def _value_lines(rows: list[Any]) -> list[str]:
 def _seller_lines(label: str, horizon: int, rows: list[Any]) -> list[str]:
     lines = [
         "",
-        f"Won within {horizon} days of {label}, by seller, and compared with all on the same leads",
+        f"{label}: won within {horizon} days, by seller, and compared with all on the same leads",
     ]
     for name, n, rate, difference, low, high, is_reversed in rows[:MAX_ROWS]:
         compared = "not enough data"

@@ -241,6 +241,12 @@ TABLES = {
                     required=True,
                 ),
                 Column(
+                    "pipeline_id",
+                    ID,
+                    NONE,
+                    "Of a change of stage, the pipeline of the new one, where the source names it.",
+                ),
+                Column(
                     "old_value", CellType.CHANGE_VALUE, FREE_TEXT, "Value before, written as text."
                 ),
                 Column(
@@ -459,6 +465,12 @@ TABLES = {
                 ),
                 Column("role", TEXT, NONE, "Part of the journey: lead, prospect, quote, …"),
                 Column("probability", CellType.FRACTION, NONE, "The CRM's probability, 0–1."),
+                Column(
+                    "is_start",
+                    CellType.BOOLEAN,
+                    NONE,
+                    "Whether the pipeline's deals all begin here, as the company declares.",
+                ),
                 Column("valid_from", CellType.DATE, NONE, "First day this row holds."),
                 Column("valid_to", CellType.DATE, NONE, "Last day this row holds."),
             ),

@@ -98,6 +98,7 @@ def entries_frame(entered: Any, late: Any, reached: dict[str, Any], **columns: A
     names = ("pipeline_id", "stage_id", "role", "business_area", "seller_id", "source", "segment")
     table = {
         "journey_id": np.arange(len(entered)),
+        "record_type": "deal",
         "is_first_in_role": True,
         "entered_at": entered,
         "followed_from_at": entered + np.asarray(late).astype("timedelta64[s]"),

@@ -33,7 +33,8 @@ def inputs_of(table: str) -> list[str]:
 def estimate(warehouse: Warehouse) -> CheckResult:
     """Write every estimate table of the day beside the marts; say whether they are coherent."""
     marts = Marts(lambda name: _mart(warehouse, name))
-    _ = marts.entries.timelines, marts.open_deals  # read once, before threads ask for them
+    # Read once, before threads ask for them.
+    _ = marts.entries.timelines, marts.entries.of_stages.timelines, marts.open_deals
     # Threads: most of the time is spent in numpy, which lets go of the interpreter's lock.
     with ThreadPoolExecutor(2) as threads:
         computed = threads.map(

@@ -268,6 +268,8 @@ def mapping(company: Company) -> dict[str, Any]:
             start=1,
         )
     ]
+    # Leads come without a history: the company says where they start.
+    stages[0]["is_start"] = True
     labels: dict[str, str] = {}
     for area in company.parameters.areas:
         for position, stage in enumerate(area.stages, start=1):

@@ -292,6 +292,8 @@ def mapping(company: Company) -> dict[str, Any]:
         }
         for position, key in enumerate(STATUSES, start=1)
     ]
+    # Leads come without a history: the company says where they start.
+    stages[0]["is_start"] = True
     for area in company.parameters.areas:
         keys = [*(stage.key for stage in area.stages), WON, LOST]
         for position, key in enumerate(keys, start=1):

@@ -94,6 +94,7 @@ def _log(
     has_old, has_sequence = draw(st.booleans()), draw(st.booleans())
     misses_first = draw(st.integers(0, 3)) == 0
     by_status = draw(st.integers(0, 4)) == 0
+    names_pipeline = draw(st.booleans())
     before: str | None = None
     status = "open"
     where = truth[0][2]
@@ -109,8 +110,9 @@ def _log(
         if not (number == 0 and misses_first) and not (by_status and closing):
             old = before if has_old else None
             rows["changes"].append(
-                {**common, "field": "stage_id", "old_value": old, "new_value": stage}
-            )
+                {**common, "field": "stage_id", "old_value": old, "new_value": stage,
+                 "pipeline_id": pipeline if names_pipeline else None}
+            )  # fmt: skip
         if not (by_status and closing):
             before = stage
         now = {"W": "won", "L": "lost"}.get(stage, "open")
@@ -120,7 +122,7 @@ def _log(
                 {**common, "field": "status", "old_value": old, "new_value": now}
             )
             status = now
-        if pipeline != where:
+        if pipeline != where and not names_pipeline:
             change = {"field": "pipeline_id", "old_value": where, "new_value": pipeline}
             rows["changes"].append({**common, **change})
             where = pipeline
@@ -143,12 +145,15 @@ def _log(
 
 def _latest(draw: st.DrawFn, rows: dict[str, list[Row]], truth: list[Move]) -> None:
     """Date columns per stage: the latest entry, as a bare date or with its time."""
-    is_bare = draw(st.booleans())
+    is_bare, names_pipeline = draw(st.booleans()), draw(st.booleans())
     day = draw(st.sampled_from(DAYS))
-    for stage, at in {stage: at for at, stage, _ in truth}.items():
+    for (pipeline, stage), at in {
+        (pipeline if names_pipeline else None, stage): at for at, stage, pipeline in truth
+    }.items():
         midnight = at.replace(hour=0, minute=0, second=0)
         rows["changes"].append({
             "deal_id": "deal", "field": "stage_id", "new_value": stage, "day": day,
+            "pipeline_id": pipeline,
             "occurred_at": midnight if is_bare else at, "fidelity": "latest_per_stage",
         })  # fmt: skip
 

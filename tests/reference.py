@@ -99,13 +99,14 @@ class Book:
         pipelines = {p for p, s in self.versions if s == stage}
         return pipelines.pop() if len(pipelines) == 1 else None
 
-    def first(self, pipeline: str | None, day: date) -> str | None:
+    def start(self, pipeline: str | None, day: date) -> str | None:
+        """The stage that the company declares the pipeline's deals to start in."""
         found = [
             s
             for p, s in self.versions
             if p == pipeline
             and self.kind(p, s, day) == "open"
-            and self.rank(p, s, day) == 1
+            and self.on(p, s, day)["is_start"]
             and self._in_force(p, s, day)
         ]
         return min(found, default=None)
@@ -245,8 +246,13 @@ class Reference:
                 turn = (row["old_value"] in entered, row["new_value"] not in left)
                 places[row["sequence"] or 0, *turn].append(row)
             for i, place in enumerate(sorted(places)):
-                tied = sorted(places[place], key=lambda r: r["new_value"] or "")
-                is_tie = len({r["new_value"] for r in tied}) > 1
+                tied = sorted(
+                    places[place], key=lambda r: (r["new_value"] or "", r["pipeline_id"] or "")
+                )
+                is_tie = (
+                    len({r["new_value"] for r in tied}) > 1
+                    or len({r["pipeline_id"] for r in tied} - {None}) > 1
+                )
                 found += [(row, (number, i), is_tie) for row in tied]
         return found
 
@@ -296,6 +302,7 @@ class Reference:
 
     def logged(self, deal_id: str) -> list[Event]:
         pipelines = self.history(deal_id, "pipeline_id")
+        named: str | None = None
         found = []
         for fidelity, rank in (("event_log", 1), ("latest_per_stage", 2)):
             names = ("stage_id", "status") if rank == 1 else ("stage_id",)
@@ -311,13 +318,13 @@ class Reference:
             rows.sort(key=lambda r: (r[0], r[1], r[2], r[4]["new_value"] or ""))
             firsts = [r[4] for r in rows if r[1] == 0]
             stage = firsts[0]["old_value"] if firsts else None
-            status = None
+            status = named = None
             for at, position, order, tie, row in rows:
                 if position == 0:
-                    stage = row["new_value"]
+                    stage, named = row["new_value"], row["pipeline_id"]
                 else:
                     status = (row["new_value"] or "").lower() or None
-                pipeline = self.in_force(pipelines, at)
+                pipeline = named or self.in_force(pipelines, at)
                 entered = stage
                 if (
                     status in ("won", "lost")
@@ -390,19 +397,24 @@ class Reference:
         grown_from = self.leads.get(lead or "") if record == "deal" else None
         if grown_from and grown_from[-1]["pipeline_id"] == self.stands(row)[0]:
             return []
+        shown = [v for v in versions if self.stands(v)[1] is not None]
+        seen = self.stands(shown[0])[1] if shown else None
         pipeline = self.stands(versions[0])[0] or versions[0]["pipeline_id"]
-        stage = self.book.first(pipeline, self.run.day(row["created_at"]))
-        if stage is None:
-            return []
-        fidelity = "created_closed"
+        pipeline = self.book.only_pipeline(seen) or pipeline
+        stage = self.book.start(pipeline, self.run.day(row["created_at"]))
+        fidelity = "declared" if stage else "created_closed"
         log = self.log(key, "stage_id") if record == "deal" else []
-        if log:
-            first = self.ordered(log)[0][0]
-            if first["old_value"] is not None:
-                fidelity = "event_log"
-                shown = [v["known_at"] for v in versions if self.stands(v)[1] is not None]
-                if not shown or min(shown) >= first["occurred_at"]:
-                    stage = first["old_value"]
+        left = self.ordered(log)[0][0] if log else None
+        if (
+            left
+            and left["old_value"] is not None
+            and (
+                not shown
+                or shown[0]["known_at"] >= left["occurred_at"]
+                or seen == left["old_value"]
+            )
+        ):
+            fidelity, stage = "event_log", left["old_value"]
         where = self.book.only_pipeline(stage) or pipeline
         at = row["created_at"]
         return [Event(at, record, where, stage, fidelity, 4, at, versions[0]["known_at"])]
@@ -411,7 +423,15 @@ class Reference:
         """The best source for the time it covers, the others before and after."""
         claims = [c for c in claims if c.at <= self.run.as_of_at]
         kept = []
-        best = min((c.rank for c in claims), default=0)
+        opened = min(
+            (
+                c.at
+                for c in claims
+                if c.rank < 3
+                and self.book.kind(c.pipeline, c.stage, self.today) not in ("won", "lost")
+            ),
+            default=datetime.max,
+        )
         logged = max((c.at for c in claims if c.rank < 3), default=None)
         for claim in claims:
             if claim.is_current_close and logged and claim.at < logged:
@@ -428,8 +448,13 @@ class Reference:
                 (claim.is_current_close and claim.at >= last)
                 or (claim.rank < 4 and claim.at > last and newer)
                 or (claim.rank < 4 and claim.at < first)
-                or (claim.rank == 4 and best > 1 and claim.at <= first)
-                or (claim.rank == 4 and first - claim.at >= timedelta(seconds=60))
+                or (claim.rank == 4 and claim.at <= first and opened > first)
+                or (claim.fidelity == "declared" and self.run.day(claim.at) < self.run.day(first))
+                or (
+                    claim.rank == 4
+                    and claim.fidelity == "event_log"
+                    and first - claim.at >= timedelta(seconds=60)
+                )
             ):
                 kept.append(claim)
         return kept
@@ -556,7 +581,8 @@ class Reference:
                 e.pipeline, e.stage, self.run.day(e.at)
             ) else None  # fmt: skip
             return (
-                e.at, turn[e.removal], e.record == "deal", e.is_current_close, e.order is None,
+                e.at, turn[e.removal], e.record == "deal", e.stage is not None,
+                e.is_current_close, e.order is None,
                 e.order or (),
                 rank is None, rank or 0, e.stage or "", e.rank, e.recorded or datetime.max,
                 not e.is_bulk, e.known,
@@ -600,6 +626,7 @@ class Reference:
                 for i, e in enumerate(events)
             ]
             self.flag_corrections(moves, events)
+            self.flag_after_wins(moves, events)
             found += moves
         return found
 
@@ -611,7 +638,7 @@ class Reference:
         return {
             "journey_id": journey["id"], "move_number": i + 1, "record_type": event.record,
             "from_stage_id": left.stage if left else None, "to_stage_id": event.stage,
-            "to_pipeline_id": event.pipeline if event.stage else None, "move_kind": kind,
+            "to_pipeline_id": event.pipeline, "move_kind": kind,
             "stages_moved": moved, "occurred_at": event.at, "occurred_at_earliest": event.earliest,
             "recorded_at": event.recorded, "known_at": event.known,
             "seconds_in_from_stage": int((event.at - left.at).total_seconds()) if left else None,
@@ -627,7 +654,7 @@ class Reference:
     def kind(self, event: Event, before: Event | None, i: int, day: date) -> tuple[str, int | None]:
         if event.removal in ("delete", "merge"):
             return event.removal, None
-        now = self.book.kind(event.pipeline, event.stage, day)
+        now = self.book.kind(event.pipeline, event.stage, day) if event.stage else "open"
         if event.removal == "restore":
             return "restore", None
         if now is None:
@@ -635,12 +662,14 @@ class Reference:
         if i == 0:
             return "create", None
         assert before is not None
-        if before.stage is None:
+        if before.removal in ("delete", "merge"):
             return "restore", None
-        was = self.book.kind(before.pipeline, before.stage, self.run.day(before.at))
+        was = "open"
+        if before.stage is not None:
+            was = self.book.kind(before.pipeline, before.stage, self.run.day(before.at))
         same = before.pipeline == event.pipeline
         moved = None
-        if same and was == "open" and now in ("open", "won"):
+        if same and was == "open" and now in ("open", "won") and before.stage is not None:
             assert event.pipeline and event.stage
             to_rank = self.book.rank(event.pipeline, event.stage, day)
             moved = to_rank - self.book.rank(before.pipeline, before.stage, day)
@@ -648,10 +677,14 @@ class Reference:
             return "advance", None
         if now in ("won", "lost"):
             return now, moved
+        if was == "won" and not same:
+            return "pipeline_change", None
         if was in ("won", "lost"):
             return f"reopen_after_{was}", None
         if not same:
             return "pipeline_change", None
+        if before.stage is None:
+            return "first_seen", None
         return ("skip" if moved > 1 else "advance" if moved >= 0 else "regress"), moved
 
     def flag_corrections(self, moves: list[Row], events: list[Event]) -> None:
@@ -669,6 +702,20 @@ class Reference:
                 moves[i]["is_correction"] = moves[i + 1]["is_correction"] = True
                 i += 1
             i += 1
+
+    def flag_after_wins(self, moves: list[Row], events: list[Event]) -> None:
+        won_in: str | None = None
+        for i, move in enumerate(moves):
+            before = events[i - 1] if i else None
+            if (
+                move["move_kind"] == "pipeline_change"
+                and before
+                and self.book.kind(before.pipeline, before.stage, self.run.day(before.at)) == "won"
+            ):
+                won_in = before.pipeline
+            elif won_in and events[i].pipeline == won_in:
+                won_in = None
+            move["is_after_win"] = won_in is not None
 
     def attributes(self, journey: Row, event: Event) -> Row:
         lead = self.leads.get(journey["lead"] or "", [])

@@ -21,9 +21,9 @@ BROKEN = {
     "every_journey_begins_with_create": ("move_kind = 'advance'", "move_number = 1"),
     "only_the_first_move_and_a_return_come_from_nowhere": (
         "from_stage_id = null",
-        "move_kind = 'won'",
+        "move_kind = 'advance'",
     ),
-    "only_what_is_deleted_or_merged_goes_nowhere": ("to_stage_id = null", "move_kind = 'won'"),
+    "only_what_is_removed_or_created_goes_nowhere": ("to_stage_id = null", "move_kind = 'won'"),
     "interval_bounds_are_in_order": (
         "occurred_at_earliest = timestamp '2099-01-01'",
         "occurred_at_earliest is not null",

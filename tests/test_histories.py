@@ -17,7 +17,7 @@ from simulation.home import write_home
 
 KINDS = {
     "create", "advance", "skip", "regress", "won", "lost", "reopen_after_lost",
-    "reopen_after_won", "pipeline_change", "delete", "restore", "merge",
+    "reopen_after_won", "pipeline_change", "delete", "restore", "merge", "first_seen",
 }  # fmt: skip
 
 
@@ -32,7 +32,8 @@ def test_five_hundred_histories_equal_the_reference(home: Home) -> None:
     marts = company(home, 500, 1)
     moves = mart(marts, "fct_stage_transitions")
     assert set(moves["move_kind"]) == KINDS
-    for flag in ("is_bulk", "is_correction", "is_conversion", "is_order_inferred"):
+    flags = ("is_bulk", "is_correction", "is_conversion", "is_order_inferred", "is_after_win")
+    for flag in flags:
         assert moves[flag].any(), flag
     assert len(made_up(500, 1)) >= 500
     assert against_reference(marts) == []

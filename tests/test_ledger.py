@@ -485,6 +485,7 @@ def test_snapshots_keep_both_bounds_of_what_happened_between_them(home: Home) ->
     ].map(str)
     assert found.to_numpy().tolist() == [
         ["sheet:d", "create", "created_closed", "NaT", "2026-01-09 23:00:00"],
+        ["sheet:d", "first_seen", "snapshot_diff", "2026-01-09 23:00:00", "2026-01-31 22:59:59"],
         ["sheet:d", "advance", "snapshot_diff", "2026-01-31 22:59:59", "2026-02-28 22:59:59"],
         ["sheet:d", "won", "created_closed", "NaT", "2026-03-20 11:00:00"],
         ["sheet:e", "create", "snapshot_diff", "NaT", "2026-02-28 22:59:59"],
@@ -552,7 +553,8 @@ LOG = "dealId,property,value,timestamp\n"
 def kinds(moves: pd.DataFrame) -> dict[str, list[str]]:
     """Per deal, its moves as `kind stage`."""
     moves = moves.sort_values(["deal_id", "move_number"])
-    moves["move"] = moves["move_kind"] + " " + moves["to_stage_id"].str.partition(":")[2]
+    stages = moves["to_stage_id"].str.partition(":")[2].fillna("-")
+    moves["move"] = moves["move_kind"] + " " + stages
     return moves.groupby("deal_id")["move"].agg(list).to_dict()
 
 
@@ -581,11 +583,11 @@ def test_dates_that_contradict_each_other_leave_the_deal_where_the_export_has_it
     marts = build(home, date(2026, 4, 2))
     moves = mart(marts, "fct_stage_transitions")
     assert kinds(moves) == {
-        "sheet:back": ["create A", "advance B", "won Won"],
+        "sheet:back": ["create -", "first_seen A", "advance B", "won Won"],
         "sheet:gap": ["create A", "advance B"],
         "sheet:moved": ["create A", "pipeline_change A", "advance D"],
-        "sheet:sameday": ["create A", "won Won"],
-        "sheet:twice": ["create A", "lost Lost", "reopen_after_lost B", "lost Lost"],
+        "sheet:sameday": ["create -", "won Won"],
+        "sheet:twice": ["create -", "lost Lost", "reopen_after_lost B", "lost Lost"],
         "sheet:typo": ["create A"],
     }
     gap = moves.query("deal_id == 'sheet:gap' and move_kind == 'advance'").iloc[0]
@@ -682,7 +684,7 @@ files:
     }.items():
         (home.inbox / name).write_text(text)
     moves = mart(build(home, date(2026, 6, 1)), "fct_stage_transitions")
-    assert kinds(moves) == {"crm:d": ["create A", "advance B", "advance C", "won Won"]}
+    assert kinds(moves) == {"crm:d": ["create -", "first_seen B", "advance C", "won Won"]}
     moves = moves.sort_values("move_number")
     assert moves["seller_id"].map(str).tolist() == ["crm:Ann", "crm:Ann", "nan", "nan"]
     assert moves["segment"].map(str).tolist() == ["nan", "nan", "Small", "Large"]

@@ -80,3 +80,200 @@ def test_a_task_done_before_it_was_due_is_contact_and_no_next_step(home: Home) -
     made = found.loc["0067E00000H0002QAB"]
     assert made["last_activity_at"] == pd.Timestamp("2026-06-10 15:00")
     assert pd.isna(made["next_step_on"])
+
+
+STAGES_OF_LOG = """
+  - {pipeline_id: p, stage_id: Lead, position: 1, kind: open}
+  - {pipeline_id: p, stage_id: Quote, position: 2, kind: open}
+  - {pipeline_id: p, stage_id: Won, position: 3, kind: won}
+  - {pipeline_id: p, stage_id: Lost, position: 4, kind: lost}
+"""
+LOG = f"""
+system: log
+doc: A log of stages, with when each deal was created
+stages: {STAGES_OF_LOG}
+files:
+  log:
+    doc: One row for each stage entered
+    headers: [[Deal ID], [Entered at]]
+    known_at: {{constant: 2026-02-20}}
+    tables:
+      deals:
+        columns:
+          {{deal_id: Deal ID, pipeline_id: {{constant: p}}, created_at: Created, amount: Amount,
+           currency: {{constant: SEK}}}}
+      deal_changes:
+        columns:
+          {{deal_id: Deal ID, field: {{constant: stage_id}}, new_value: Stage,
+           occurred_at: Entered at, fidelity: {{constant: event_log}}}}
+"""
+# The same company's list: a deal, where it stands, and nothing of how it came there.
+LIST = f"""
+system: list
+doc: A list of deals
+stages: {STAGES_OF_LOG}
+files:
+  list:
+    doc: Deals as they stand
+    headers: [[Deal ID], [Closed]]
+    known_at: {{file_name: '(\\d{{4}}-\\d{{2}}-\\d{{2}})'}}
+    tables:
+      deals:
+        columns:
+          {{deal_id: Deal ID, pipeline_id: {{constant: p}}, stage_id: Stage, created_at: Created,
+           closed_at: Closed, seller_id: Seller}}
+"""
+
+
+def moves_of(marts: Path, deal: str) -> list[tuple[str, str | None, str, pd.Timestamp]]:
+    """Kind, stage entered, fidelity and time (UTC) of each move; ids without their system."""
+    frame = mart(marts, "fct_stage_transitions").sort_values("move_number")
+    frame = frame[frame["deal_id"].str.split(":").str[1] == deal]
+    stages = [s.split(":")[1] if isinstance(s, str) else None for s in frame["to_stage_id"]]
+    columns = (frame["move_kind"], stages, frame["fidelity"], frame["occurred_at"])
+    return list(zip(*columns, strict=True))
+
+
+def entered(marts: Path, horizon: int = 90, definition: str = "won") -> pd.DataFrame:
+    """Entries and those that reached the target, by pipeline and stage; `-` for the pipeline."""
+    frame = mart(marts, "conversion_by_source")
+    frame = frame[(frame["horizon_days"] == horizon) & (frame["definition_id"] == definition)]
+    without_system = frame[["pipeline_id", "stage_id"]].replace(r"^\w+:", "", regex=True)
+    keys = [without_system["pipeline_id"], without_system["stage_id"].fillna("-")]
+    return frame.groupby(keys)[["n_entered", "n_mature", "n_reached"]].sum()
+
+
+def test_a_log_that_begins_with_a_stage_begins_with_the_creation(home: Home) -> None:
+    """Hours after a bare date of creation: the deal was never in the stage before."""
+    (home.mappings / "log.yml").write_text(LOG)
+    shutil.copy(CASES / "01-history-begins-later.csv", home.inbox)
+    marts = build(home, date(2026, 3, 1))
+    assert [move[:2] for move in moves_of(marts, "A1")] == [("create", "Quote"), ("won", "Won")]
+    assert [m[:2] for m in moves_of(marts, "A2")] == [("create", "Lead"), ("advance", "Quote")]
+    assert entered(marts)["n_entered"].to_dict() == {
+        ("p", "-"): 2, ("p", "Lead"): 1, ("p", "Quote"): 2,
+    }  # fmt: skip
+
+
+def lists(home: Home, mapping: str = LIST) -> None:
+    (home.mappings / "list.yml").write_text(mapping)
+    (home.inbox / "list-2026-01-31.csv").write_text(
+        "Deal ID,Stage,Created,Closed,Seller\n"
+        "won,Won,2026-01-05,2026-01-25,Ann\n"
+        "lost,Lost,2026-01-06,2026-01-20,Ann\n"
+        "seen,Quote,2026-01-07,,Bo\n"
+    )
+    (home.inbox / "list-2026-05-31.csv").write_text(
+        "Deal ID,Stage,Created,Closed,Seller\n"
+        "seen,Won,2026-01-07,2026-03-01,Bo\n"
+        "late,Lost,2026-02-10,2026-05-01,Bo\n"
+        "still,Lead,2026-02-11,,Bo\n"
+    )
+
+
+def test_what_a_list_first_shows_was_entered_between_creation_and_that_sight(home: Home) -> None:
+    lists(home)
+    marts = build(home, date(2026, 6, 30))
+    seen = moves_of(marts, "seen")
+    assert [m[:3] for m in seen] == [
+        ("create", None, "created_closed"),
+        ("first_seen", "Quote", "snapshot_diff"),
+        ("won", "Won", "created_closed"),
+    ]
+    frame = mart(marts, "fct_stage_transitions")
+    row = frame[(frame["deal_id"] == "list:seen") & (frame["move_number"] == 2)].iloc[0]
+    assert row["occurred_at_earliest"] == seen[0][3] < row["occurred_at"]
+    assert pd.isna(row["seconds_in_from_stage"])
+    found = entered(marts)
+    # Nothing shows that anything but `still` was ever in the first stage.
+    assert found["n_entered"].to_dict() == {
+        ("p", "-"): 5, ("p", "Lead"): 1, ("p", "Quote"): 1,
+    }  # fmt: skip
+    assert found["n_reached"][("p", "-")] == 2
+
+
+def test_conversion_since_the_creation_is_told_by_seller(home: Home) -> None:
+    lists(home)
+    marts = build(home, date(2026, 6, 30))
+    frame = mart(marts, "conversion_by_seller")
+    rows = (frame["definition_id"] == "won") & (frame["horizon_days"] == 90)
+    frame = frame[rows & frame["stage_id"].isna()].groupby("seller_id")[["n_mature", "n_reached"]]
+    assert frame.sum().to_dict("index") == {
+        "list:Ann": {"n_mature": 2, "n_reached": 1}, "list:Bo": {"n_mature": 3, "n_reached": 1},
+    }  # fmt: skip
+    status = mart(marts, "pipeline_status")
+    assert status["deal_id"].tolist() == ["list:still"]
+
+
+def test_a_declared_start_is_counted_with_a_fidelity_of_its_own(home: Home) -> None:
+    lists(
+        home, LIST.replace("position: 1, kind: open}", "position: 1, kind: open, is_start: true}")
+    )
+    marts = build(home, date(2026, 6, 30))
+    assert [m[:3] for m in moves_of(marts, "seen")] == [
+        ("create", "Lead", "declared"),
+        ("advance", "Quote", "snapshot_diff"),
+        ("won", "Won", "created_closed"),
+    ]
+    assert entered(marts)["n_entered"][("p", "Lead")] == 5
+
+
+def test_an_open_deal_of_no_known_stage_is_open_and_in_the_pipeline(home: Home) -> None:
+    lists(home)
+    (home.inbox / "list-2026-06-10.csv").write_text(
+        "Deal ID,Stage,Created,Closed,Seller\nnew,,2026-06-05,,Ann\n"
+    )
+    marts = build(home, date(2026, 6, 30))
+    deals = mart(marts, "dim_deals").set_index("deal_id")
+    assert deals["status"]["list:new"] == "open" and pd.isna(deals["stage_id"]["list:new"])
+    found = status(marts, ["stage_id", "days_in_stage"])
+    assert pd.isna(found["stage_id"]["new"])
+    changes = mart(marts, "fct_pipeline_changes")
+    assert changes[changes["deal_id"] == "list:new"]["movement"].tolist() == ["new"]
+
+
+def test_brackets_in_a_label_are_part_of_it(home: Home) -> None:
+    found = entered(built(home, "15", date(2026, 10, 5)), 30, "next_any")
+    assert found["n_reached"][("default", "Qualified")] == 8
+    assert found["n_entered"][("default", "Qualified")] == 12
+    assert found["n_entered"][("default", "Qualified (SQL)")] == 8
+
+
+def test_stages_stay_in_the_pipeline_that_the_header_names(home: Home) -> None:
+    moves = mart(built(home, "16", date(2026, 10, 5)), "fct_stage_transitions")
+    first = moves[moves["deal_id"] == "hubspot:2"].sort_values("move_number")
+    months = first["occurred_on"].astype("datetime64[ns]").dt.month.tolist()
+    pipelines = first["to_pipeline_id"].str.removeprefix("hubspot:").tolist()
+    kinds = first["move_kind"].tolist()
+    assert list(zip(months, pipelines, kinds, strict=True)) == [
+        (1, "default", "create"),
+        (1, "default", "advance"),
+        (3, "Partner Pipeline", "pipeline_change"),
+        (4, "Partner Pipeline", "advance"),
+        (5, "Partner Pipeline", "won"),
+    ]
+
+
+def test_a_won_deal_moved_on_stays_won_where_it_was_won(home: Home) -> None:
+    marts = built(home, "17", date(2026, 10, 5))
+    found = entered(marts)
+    assert found["n_reached"][("default", "Proposal")] == 5
+    assert found["n_entered"][("Onboarding", "Kickoff")] == 5
+    assert found["n_reached"][("Onboarding", "Kickoff")] == 0
+    deals = mart(marts, "dim_deals")
+    won = deals[deals["status"] == "won"]
+    assert len(won) == 5
+    assert set(pd.to_datetime(won["closed_on"]).dt.month) == {3}
+    assert len(mart(marts, "pipeline_status")) == 5
+    changes = mart(marts, "fct_pipeline_changes")
+    assert changes["movement"].value_counts().to_dict() == {"new": 10, "won": 5}
+    assert mart(marts, "deal_credits")["status"].value_counts().to_dict() == {"won": 5, "open": 5}
+
+
+def test_deals_created_in_a_later_stage_never_were_in_the_first(home: Home) -> None:
+    marts = built(home, "18", date(2026, 10, 5))
+    found = entered(marts)
+    assert found["n_entered"][("default", "appointmentscheduled")] == 6
+    assert found["n_entered"][("default", "qualifiedtobuy")] == 12
+    visits = mart(marts, "fct_stage_visits")
+    assert (visits[~visits["is_censored"]]["seconds_in_stage"] > 0).all()

@@ -96,6 +96,14 @@ def _column(context: Context, cell: Cell, part: Part) -> str:
     return next(iter(_places(context, cell.headers)), "cast(null as varchar)")
 
 
+def captured_text(mapping: TableMapping, column: str, groups: Mapping[str, str]) -> str:
+    """What a column captures of a header, after its value map; an empty text if nothing."""
+    cell = mapping.columns.get(column)
+    text = groups.get(cell.captured, "") if cell and cell.captured else ""
+    values = {key.lower(): value for key, value in cell.values.items()} if cell else {}
+    return values.get(text.lower(), text) or ""
+
+
 def _places(context: Context, wanted: Sequence[str]) -> list[str]:
     """The columns of `source` for those of these headers that the file has."""
     found = (place_of(header, context.sheet.headers) for header in wanted)

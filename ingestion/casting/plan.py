@@ -10,7 +10,7 @@ holds the value: a reject list is read by many.
 
 import re
 
-from ingestion.casting.cells import cell_texts, header_of
+from ingestion.casting.cells import captured_text, cell_texts, header_of
 from ingestion.casting.context import SPACES, Cast, Context, Part, TypedTable, projected
 from ingestion.casting.hashing import HASHED_TYPES, hash_distinct
 from ingestion.casting.times import known_at_cast
@@ -85,15 +85,36 @@ def _absent(context: Context, table: Table, mapping: TableMapping) -> list[str]:
 
 
 def _parts(context: Context, mapping: TableMapping) -> list[Part]:
-    """Per header that the unpivot pattern matches, its column and the captured groups."""
+    """Per header that an unpivot pattern matches, its column and the captured groups."""
     if not mapping.unpivot:
         return [Part()]
-    pattern = re.compile(mapping.unpivot, re.IGNORECASE)
     return [
-        Part(header, f"c{i}", {k: v or "" for k, v in match.groupdict().items()})
+        Part(header, f"c{i}", captured)
         for i, header in enumerate(context.sheet.headers)
-        if (match := pattern.fullmatch(header))
+        if (captured := _captured(context, mapping, header)) is not None
     ]
+
+
+def _captured(context: Context, mapping: TableMapping, header: str) -> dict[str, str] | None:
+    """The groups captured of a header; None if no pattern matches it.
+
+    `Won (SQL)` may be a stage's label, or a stage and its pipeline: of several matches the first
+    that captures a declared stage is right, else the first that captures no unknown pipeline.
+    """
+    matches = (re.fullmatch(pattern, header, re.IGNORECASE) for pattern in mapping.unpivot)
+    found = [{k: v or "" for k, v in match.groupdict().items()} for match in matches if match]
+    declared = context.file_kind.stages
+    pairs = [
+        (captured_text(mapping, "pipeline_id", groups), captured_text(mapping, "new_value", groups))
+        for groups in found
+    ]
+    stages = {stage for _, stage in declared}
+    is_declared = [pair in declared if pair[0] else pair[1] in stages for pair in pairs]
+    is_possible = [not pair[0] or pair[0] in {p for p, _ in declared} for pair in pairs]
+    for marks in (is_declared, is_possible):
+        if True in marks:
+            return found[marks.index(True)]
+    return found[0] if found else None
 
 
 def _broken_list(table: Table, mapping: TableMapping, part: Part) -> str:

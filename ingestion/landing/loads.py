@@ -202,8 +202,8 @@ def _unmapped(file_kind: FileKind, sheet: Sheet) -> list[str]:
     for table in file_kind.mapping.tables.values():
         for cell in table.columns.values():
             used |= set(cell.all_headers) | set(cell.choose.by if cell.choose else ())
-        if table.unpivot:
-            used |= {h for h in sheet.headers if re.fullmatch(table.unpivot, h, re.IGNORECASE)}
+        for pattern in table.unpivot:
+            used |= {h for h in sheet.headers if re.fullmatch(pattern, h, re.IGNORECASE)}
     folded = {header.casefold() for header in used}
     return [h for h in sheet.headers if h and h.casefold() not in folded]
 

@@ -161,21 +161,24 @@ class Cell(Strict):
 class TableMapping(Strict):
     """How rows of a file become rows of one input table.
 
-    `unpivot` is a regular expression for headers: each matching column of each row makes a row of
+    `unpivot` are regular expressions for headers: each matching column of each row makes a row of
     its own if its cell is filled; with `each_of`, a row for each part of the cell, which is a list
-    with that separator, or, for `[]`, a list in JSON.
+    with that separator, or, for `[]`, a list in JSON. Where several match a header, the stages that
+    the mappings declare decide which captures one.
     """
 
+    _as_tuple = field_validator("unpivot", mode="before")(lambda v: _listed(v))
+
     columns: Mapping[str, Cell]
-    unpivot: str | None = None
+    unpivot: tuple[str, ...] = ()
     each_of: str | None = None
 
     @field_validator("unpivot")
     @classmethod
-    def _is_a_pattern(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
+    def _are_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in patterns:
             compiled(pattern)
-        return pattern
+        return patterns
 
 
 class KnownAt(Strict):
@@ -255,7 +258,7 @@ class SystemMapping(Strict):
     @field_validator("stages")
     @classmethod
     def _are_stages(cls, stages: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
-        seen = set()
+        seen, starts = set(), set()
         for stage in stages:
             if unknown := set(stage) - set(TABLES["stages"].by_name):
                 known = ", ".join(TABLES["stages"].by_name)
@@ -264,6 +267,11 @@ class SystemMapping(Strict):
             if identity in seen:
                 raise ValueError(f"{stage.get('stage_id')} is there twice")
             seen.add(identity)
+            start = (stage.get("pipeline_id"), stage.get("valid_from"))
+            if stage.get("is_start") and start in starts:
+                raise ValueError(f"{stage.get('stage_id')} is not the pipeline's only is_start")
+            if stage.get("is_start"):
+                starts.add(start)
         return stages
 
 

@@ -33,6 +33,7 @@ class FileKind:
     mapping: FileMapping
     company: Company
     ids: str = "plain"
+    stages: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def label(self) -> str:
@@ -48,9 +49,16 @@ class FileKind:
             self.company.currency,
             self.company.country,
             self.ids,
+            self._stages_that_headers_name,
             {name: TABLES[name].version for name in self.mapping.tables},
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def _stages_that_headers_name(self) -> list[tuple[str, str]]:
+        """The declared stages, where they decide what a header says."""
+        tables = self.mapping.tables.values()
+        return sorted(self.stages) if any(len(table.unpivot) > 1 for table in tables) else []
 
     def matches_name(self, name: str) -> bool:
         return any(fnmatch.fnmatch(name.lower(), pattern.lower()) for pattern in self.mapping.names)
@@ -106,9 +114,16 @@ class Mappings:
             origins[mapping.system] = name
             stages[mapping.system] = mapping.stages
             for key, file in mapping.files.items():
-                file_kind = FileKind(mapping.system, key, file, company, mapping.ids)
+                file_kind = FileKind(
+                    mapping.system, key, file, company, mapping.ids, declared_stages(mapping)
+                )
                 file_kinds[file_kind.label] = file_kind
         return cls(file_kinds, stages)
+
+
+def declared_stages(mapping: SystemMapping) -> frozenset[tuple[str, str]]:
+    """Pipelines and stages, as the mapping writes them."""
+    return frozenset((str(s.get("pipeline_id")), str(s.get("stage_id"))) for s in mapping.stages)
 
 
 def _mapping_files(folder: Path) -> list[Path]:

@@ -82,6 +82,10 @@ def find_stages(labels: Labels, columns: list[ColumnProposal]) -> Finding[list[d
     questions.append(
         f"Are the stages in the order of your process, and each of its kind? {order}{unsure}"
     )
+    questions.append(
+        "Do deals always start in the same stage? If so, write `is_start: true` on it; else the "
+        "stages of a deal count from where the file first shows it."
+    )
     if "pipeline_id" in names:
         questions.append(
             "The stages are listed under one pipeline; list those of each pipeline under its name."

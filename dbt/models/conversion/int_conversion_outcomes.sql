@@ -18,12 +18,14 @@ by_definition as (
         'next_any' as definition_id,
         next_any_at as reached_at
     from entries
+    where stage_id is not null or record_type = 'lead'
     union all
     select
         *,
         'next_direct' as definition_id,
         next_direct_at as reached_at
     from entries
+    where stage_id is not null
     union all
     select
         *,

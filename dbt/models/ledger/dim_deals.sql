@@ -22,40 +22,53 @@ journeys as (
 
 ranked_visits as (
     select
-        deal_id,
-        pipeline_id,
-        stage_id,
-        stage_kind,
-        is_censored,
-        row_number() over (partition by deal_id order by visit_number desc) as visit_rank
-    from {{ ref('fct_stage_visits') }}
-    where deal_id is not null
+        visits.deal_id,
+        visits.pipeline_id,
+        visits.stage_id,
+        visits.stage_kind,
+        visits.is_censored,
+        moves.is_after_win,
+        row_number() over (
+            partition by visits.deal_id order by visits.visit_number desc
+        ) as visit_rank,
+        row_number() over (
+            partition by visits.deal_id, moves.is_after_win order by visits.visit_number desc
+        ) as rank_apart
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join {{ ref('fct_stage_transitions') }} as moves
+        on visits.journey_id = moves.journey_id and visits.visit_number = moves.move_number
+    where visits.deal_id is not null
 ),
 
 last_visits as (
     select * from ranked_visits where visit_rank = 1
 ),
 
+{# Where a deal stands or, moved on after it was won, where it was won. #}
+outcomes as (
+    select * from ranked_visits where rank_apart = 1 and not is_after_win
+),
+
 {# When a deal came into the stage that it is won or lost in. Who was missing from an export and is
    there again has been closed before. #}
 closings as (
     select
-        last_visits.deal_id,
+        outcomes.deal_id,
         coalesce(
             max(case when moves.move_kind <> 'restore' then moves.occurred_at end),
             max(moves.occurred_at)
         ) as closed_at
-    from last_visits
+    from outcomes
     inner join {{ ref('fct_stage_transitions') }} as moves
         on
-            last_visits.deal_id = moves.deal_id
-            and last_visits.pipeline_id = moves.to_pipeline_id
-            and last_visits.stage_id = moves.to_stage_id
+            outcomes.deal_id = moves.deal_id
+            and outcomes.pipeline_id = moves.to_pipeline_id
+            and outcomes.stage_id = moves.to_stage_id
     where
-        last_visits.stage_kind in ('won', 'lost')
+        outcomes.stage_kind in ('won', 'lost')
         and not moves.is_correction
         and not moves.is_mistake
-    group by last_visits.deal_id
+    group by outcomes.deal_id
 ),
 
 {# Deleted and merged deals stand nowhere; the ledger knows which of the two. #}
@@ -68,15 +81,16 @@ last_moves as (
     group by deal_id
 ),
 
-removed as (
+last_of_deals as (
     select
         moves.deal_id,
         moves.move_kind,
+        moves.to_stage_id,
+        moves.is_after_win,
         moves.merged_into_journey_id
     from {{ ref('fct_stage_transitions') }} as moves
     inner join last_moves
         on moves.deal_id = last_moves.deal_id and moves.move_number = last_moves.move_number
-    where moves.move_kind in ('delete', 'merge')
 ),
 
 placed as (
@@ -101,11 +115,14 @@ select
     deals.current_pipeline_id as pipeline_id,
     deals.current_stage_id as stage_id,
     case
-        when removed.move_kind = 'delete' then 'deleted'
-        when removed.move_kind = 'merge' then 'merged'
+        when last_of_deals.move_kind = 'delete' then 'deleted'
+        when last_of_deals.move_kind = 'merge' then 'merged'
+        when last_of_deals.is_after_win then 'won'
+        {# Created, and nothing told since of any stage. #}
+        when last_of_deals.deal_id is not null and last_of_deals.to_stage_id is null then 'open'
         else coalesce(stages.stage_kind, 'unknown_stage')
     end as status,
-    removed.merged_into_journey_id as merged_into_deal_id,
+    last_of_deals.merged_into_journey_id as merged_into_deal_id,
     deals.amount,
     case when deals.amount is not null then deals.currency end as currency,
     deals.source,
@@ -122,7 +139,7 @@ select
 from placed as deals
 cross join run
 inner join journeys on deals.deal_id = journeys.deal_id
-left join removed on deals.deal_id = removed.deal_id
+left join last_of_deals on deals.deal_id = last_of_deals.deal_id
 left join closings on deals.deal_id = closings.deal_id
 left join accounts on deals.account_id = accounts.account_id
 left join stages

@@ -20,26 +20,95 @@ merged as (
 
 visits as (
     select
-        visits.*,
-        {{ system_of("case when visits.record_type = 'lead' then lead_id else deal_id end") }}
-            as system_id,
-        periods.stage_rank,
+        *,
         row_number() over (
-            partition by visits.journey_id, visits.pipeline_id, visits.role
-            order by visits.visit_number
+            partition by journey_id, pipeline_id, role order by visit_number
         ) as entry_into_role
-    from {{ ref('fct_stage_visits') }} as visits
-    left join merged on visits.journey_id = merged.journey_id
+    from {{ ref('fct_stage_visits') }}
+    where is_first_visit and stage_kind = 'open'
+),
+
+{# Into a pipeline a journey comes with its first move there, whichever stage that is into. #}
+first_moves as (
+    select
+        moves.*,
+        moves.to_stage_id is null or coalesce(periods.stage_kind = 'open', false) as is_open,
+        row_number() over (
+            partition by moves.journey_id, moves.to_pipeline_id order by moves.move_number
+        ) as move_into_pipeline
+    from {{ ref('fct_stage_transitions') }} as moves
     left join periods
         on
-            visits.pipeline_id = periods.pipeline_id
-            and visits.stage_id = periods.stage_id
-            and {{ valid_on('periods', 'visits.entered_on') }}
-    where
-        visits.is_first_visit
-        and visits.stage_kind = 'open'
-        and coalesce(visits.deal_type <> 'renewal', true)
-        and merged.journey_id is null
+            moves.to_pipeline_id = periods.pipeline_id
+            and moves.to_stage_id = periods.stage_id
+            and {{ valid_on('periods', 'moves.occurred_on') }}
+    where moves.move_kind not in ('delete', 'merge') and not moves.is_mistake
+),
+
+entries as (
+    select
+        journey_id,
+        visit_number,
+        record_type,
+        deal_id,
+        lead_id,
+        account_id,
+        deal_type,
+        pipeline_id,
+        stage_id,
+        role,
+        entry_into_role,
+        entered_at,
+        entered_at_earliest,
+        entered_on,
+        is_time_inferred,
+        fidelity,
+        seller_id,
+        segment,
+        business_area,
+        source
+    from visits
+    union all
+    select
+        journey_id,
+        move_number as visit_number,
+        record_type,
+        deal_id,
+        lead_id,
+        account_id,
+        deal_type,
+        to_pipeline_id as pipeline_id,
+        cast(null as string) as stage_id,
+        cast(null as string) as role,
+        cast(null as bigint) as entry_into_role,
+        occurred_at as entered_at,
+        occurred_at_earliest as entered_at_earliest,
+        occurred_on as entered_on,
+        is_time_inferred,
+        fidelity,
+        seller_id,
+        segment,
+        business_area,
+        source
+    from first_moves
+    where move_into_pipeline = 1 and is_open
+),
+
+counted_entries as (
+    select
+        entries.*,
+        entries.stage_id is null as is_into_pipeline,
+        {{ system_of("case when entries.record_type = 'lead' then lead_id else deal_id end") }}
+            as system_id,
+        periods.stage_rank
+    from entries
+    left join merged on entries.journey_id = merged.journey_id
+    left join periods
+        on
+            entries.pipeline_id = periods.pipeline_id
+            and entries.stage_id = periods.stage_id
+            and {{ valid_on('periods', 'entries.entered_on') }}
+    where coalesce(entries.deal_type <> 'renewal', true) and merged.journey_id is null
 ),
 
 moves as (
@@ -80,24 +149,27 @@ later_moves as (
 
 later as (
     select
-        visits.journey_id,
-        visits.visit_number,
+        entries.journey_id,
+        entries.visit_number,
+        entries.is_into_pipeline,
         later_moves.move_number,
         later_moves.move_kind,
         later_moves.reached_kind,
         later_moves.is_final_loss,
         {# A loss taken back, and the return from it, leave a deal where it stood. #}
-        (later_moves.is_final_loss or coalesce(later_moves.reached_kind <> 'lost', true))
+        not entries.is_into_pipeline
+        and (later_moves.is_final_loss or coalesce(later_moves.reached_kind <> 'lost', true))
         and (
-            {{ is_distinct('later_moves.to_stage_id', 'visits.stage_id') }}
-            or {{ is_distinct('later_moves.to_pipeline_id', 'visits.pipeline_id') }}
+            {{ is_distinct('later_moves.to_stage_id', 'entries.stage_id') }}
+            or {{ is_distinct('later_moves.to_pipeline_id', 'entries.pipeline_id') }}
         ) as is_departure,
         later_moves.stages_moved,
-        {# A lead that became a deal got further, whichever pipeline the deal is in. #}
+        {# A lead that became a deal got further, whichever pipeline the deal is in; of a deal that
+           entered a pipeline nothing is further but to be won. #}
         coalesce(later_moves.reached_kind = 'won', false)
-        or (later_moves.is_conversion and visits.record_type = 'lead')
+        or (later_moves.is_conversion and entries.record_type = 'lead')
         or coalesce(
-            later_moves.to_pipeline_id = visits.pipeline_id
+            later_moves.to_pipeline_id = entries.pipeline_id
             and later_moves.reached_kind = 'open'
             and (
                 reached.stage_rank > entered.stage_rank
@@ -110,21 +182,30 @@ later as (
             ),
             false
         ) as is_further,
-        coalesce(reached.role <> entered.role, false)
-        or coalesce(later_moves.reached_kind = 'won', false)
-        or later_moves.is_conversion as is_other_role,
-        row_number() over (
-            partition by visits.journey_id, visits.visit_number order by later_moves.move_number
-        ) as later_number
-    from visits
+        not entries.is_into_pipeline
+        and (
+            coalesce(reached.role <> entered.role, false)
+            or coalesce(later_moves.reached_kind = 'won', false)
+            or later_moves.is_conversion
+        ) as is_other_role,
+        case
+            when not entries.is_into_pipeline
+                then
+                    row_number() over (
+                        partition by
+                            entries.journey_id, entries.visit_number, entries.is_into_pipeline
+                        order by later_moves.move_number
+                    )
+        end as later_number
+    from counted_entries as entries
     inner join later_moves
         on
-            visits.journey_id = later_moves.journey_id
-            and visits.visit_number < later_moves.move_number
+            entries.journey_id = later_moves.journey_id
+            and entries.visit_number < later_moves.move_number
     left join periods as entered
         on
-            visits.pipeline_id = entered.pipeline_id
-            and visits.stage_id = entered.stage_id
+            entries.pipeline_id = entered.pipeline_id
+            and entries.stage_id = entered.stage_id
             and {{ valid_on('entered', 'later_moves.occurred_on') }}
     left join periods as reached
         on
@@ -137,6 +218,7 @@ firsts as (
     select
         journey_id,
         visit_number,
+        is_into_pipeline,
         min(case when is_departure then move_number end) as left_number,
         min(case when is_further then move_number end) as next_any_number,
         min(case when is_further and is_other_role then move_number end) as next_role_number,
@@ -149,7 +231,7 @@ firsts as (
         min(case when reached_kind = 'won' then move_number end) as won_number,
         min(case when is_final_loss then move_number end) as lost_number
     from later
-    group by journey_id, visit_number
+    group by journey_id, visit_number, is_into_pipeline
 ),
 
 {# What came after a final loss is another attempt; what is lost after a win was won. #}
@@ -157,6 +239,7 @@ targets as (
     select
         journey_id,
         visit_number,
+        is_into_pipeline,
         left_number,
         next_direct_number,
         {# One move can be both: a lead that became a deal already lost. #}
@@ -174,33 +257,33 @@ targets as (
 )
 
 select
-    visits.journey_id,
-    visits.visit_number,
-    visits.record_type,
-    visits.deal_id,
-    visits.lead_id,
-    visits.account_id,
-    visits.pipeline_id,
-    visits.stage_id,
-    visits.role,
-    visits.entry_into_role = 1 and visits.role is not null as is_first_in_role,
-    visits.entered_at,
-    visits.entered_at_earliest,
-    visits.entered_month,
-    visits.is_time_inferred,
-    visits.fidelity,
+    entries.journey_id,
+    entries.visit_number,
+    entries.record_type,
+    entries.deal_id,
+    entries.lead_id,
+    entries.account_id,
+    entries.pipeline_id,
+    entries.stage_id,
+    entries.role,
+    coalesce(entries.entry_into_role = 1 and entries.role is not null, false) as is_first_in_role,
+    entries.entered_at,
+    entries.entered_at_earliest,
+    {{ period_start('month', 'entries.entered_on') }} as entered_month,
+    entries.is_time_inferred,
+    entries.fidelity,
     case
         {# Found in the stage by the first export: entered at any time before. #}
         when
-            visits.fidelity = 'snapshot_diff'
-            and coalesce(visits.entered_at_earliest < follow_up.first_known_at, true)
+            entries.fidelity = 'snapshot_diff'
+            and coalesce(entries.entered_at_earliest < follow_up.first_known_at, true)
             then null
         when
-            visits.entered_at >= follow_up.history_starts_at
+            entries.entered_at >= follow_up.history_starts_at
             or follow_up.history_starts_at is null
-            then visits.entered_at
+            then entries.entered_at
         {# Of those begun before history, later stages have no known beginning. #}
-        when coalesce(visits.stage_rank, 1) = 1 then follow_up.history_starts_at
+        when coalesce(entries.stage_rank, 1) = 1 then follow_up.history_starts_at
     end as followed_from_at,
     least(run.as_of_at, follow_up.last_known_at) as followed_until_at,
     departures.occurred_at as left_at,
@@ -215,19 +298,22 @@ select
     won.occurred_at_earliest as won_at_earliest,
     lost.occurred_at as lost_at,
     lost.occurred_at_earliest as lost_at_earliest,
-    visits.seller_id,
-    visits.segment,
-    visits.business_area,
-    visits.source,
+    entries.seller_id,
+    entries.segment,
+    entries.business_area,
+    entries.source,
     run.as_of
-from visits
+from counted_entries as entries
 cross join run
 left join follow_up
     on
-        visits.system_id = follow_up.system_id
-        and visits.record_type = follow_up.record_type
+        entries.system_id = follow_up.system_id
+        and entries.record_type = follow_up.record_type
 left join targets
-    on visits.journey_id = targets.journey_id and visits.visit_number = targets.visit_number
+    on
+        entries.journey_id = targets.journey_id
+        and entries.visit_number = targets.visit_number
+        and entries.is_into_pipeline = targets.is_into_pipeline
 left join moves as departures
     on targets.journey_id = departures.journey_id and targets.left_number = departures.move_number
 left join moves as next_any

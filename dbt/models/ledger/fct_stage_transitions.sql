@@ -44,6 +44,7 @@ select
     moves.is_mistake,
     moves.is_correction,
     moves.is_conversion,
+    moves.is_after_win,
     moves.fidelity,
     attributes.seller_id,
     attributes.segment,

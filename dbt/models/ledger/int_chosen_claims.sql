@@ -4,6 +4,10 @@
 #}
 with
 
+run as (
+    select * from {{ ref('stg_run') }}
+),
+
 candidates as (
     select * from {{ ref('int_stage_candidates') }}
 ),
@@ -44,6 +48,7 @@ covered as (
         fidelity_rank,
         min(used_at) as first_at,
         max(used_at) as last_at,
+        min(case when fidelity_rank < 3 and not is_close then used_at end) as log_opened_at,
         max(log_known_until) as log_known_until
     from timed
     group by journey_id, record_type, fidelity_rank
@@ -62,9 +67,9 @@ better as (
             partition by journey_id, record_type
             order by fidelity_rank rows between unbounded preceding and 1 preceding
         ) as better_last_at,
-        min(fidelity_rank) over (
+        min(log_opened_at) over (
             partition by journey_id, record_type
-        ) as best_rank,
+        ) as log_opened_at,
         max(log_known_until) over (
             partition by journey_id, record_type
         ) as log_known_until
@@ -91,8 +96,12 @@ compared as (
         better.log_known_until,
         better.better_first_at,
         better.better_last_at,
-        better.best_rank
+        better.log_opened_at,
+        timed.fidelity = 'declared'
+        and {{ local_date('timed.used_at', 'run.zone') }}
+        < {{ local_date('better.better_first_at', 'run.zone') }} as is_declared_before
     from timed
+    cross join run
     inner join better
         on
             timed.journey_id = better.journey_id
@@ -102,8 +111,10 @@ compared as (
 
 {#
     After a log's last move an export is asked only if it is newer than the log: dated the same
-    day it may be hours older. A creation is asked only before everything else, and not where the
-    log holds it (exports give it to the minute).
+    day it may be hours older. A creation is asked only before everything else. A deal that a log or
+    a date column shows first, in an open stage, was created with that; unless the log says which
+    stage it left then (not within the minute that exports give creations to), or the company which
+    stage deals start in (not on the same day: creations may carry only a date).
 #}
 chosen as (
     select *
@@ -115,8 +126,15 @@ chosen as (
         and occurred_at > better_last_at
         and (log_known_until is null or recorded_at > log_known_until)
         or fidelity_rank < 4 and occurred_at < better_first_at
-        or fidelity_rank = 4 and best_rank > 1 and occurred_at <= better_first_at
         or fidelity_rank = 4
+        and occurred_at <= better_first_at
+        and (
+            log_opened_at is null
+            or log_opened_at > better_first_at
+            or is_declared_before
+        )
+        or fidelity_rank = 4
+        and fidelity = 'event_log'
         and {{ seconds_between('occurred_at', 'better_first_at') }} >= 60
 ),
 

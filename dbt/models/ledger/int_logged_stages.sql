@@ -64,6 +64,7 @@ states as (
     select
         steps_with_latest.*,
         coalesce(latest_stages.new_value, first_stages.old_value) as stage_then,
+        latest_stages.pipeline_id as named_pipeline_id,
         lower(statuses.new_value) as status_then
     from steps_with_latest
     left join stepped as latest_stages
@@ -83,10 +84,21 @@ states as (
             and steps_with_latest.status_step = statuses.step
 ),
 
+placed as (
+    select
+        states.*,
+        coalesce(states.named_pipeline_id, pipelines.value) as pipeline_then
+    from states
+    left join pipelines
+        on
+            states.deal_id = pipelines.entity_id
+            and {{ valid_at('pipelines', 'states.occurred_at') }}
+),
+
 resolved as (
     select
         states.deal_id,
-        pipelines.value as pipeline_id,
+        states.pipeline_then as pipeline_id,
         case
             when coalesce(stages.stage_kind, 'open') = states.status_then then states.stage_then
             else coalesce(closing_stages.stage_id, states.stage_then)
@@ -103,16 +115,12 @@ resolved as (
         states.is_bulk,
         states.is_tie,
         states.log_known_until
-    from states
-    left join pipelines
-        on
-            states.deal_id = pipelines.entity_id
-            and {{ valid_at('pipelines', 'states.occurred_at') }}
+    from placed as states
     left join stages
-        on pipelines.value = stages.pipeline_id and states.stage_then = stages.stage_id
+        on states.pipeline_then = stages.pipeline_id and states.stage_then = stages.stage_id
     left join closing_stages
         on
-            pipelines.value = closing_stages.pipeline_id
+            states.pipeline_then = closing_stages.pipeline_id
             and states.status_then = closing_stages.stage_kind
 )
 

@@ -121,18 +121,61 @@ typed as (
             when removal is not null then removal
             when stage_kind is null then 'unknown_stage'
             when move_number = 1 then 'create'
-            when from_stage_id is null then 'restore'
+            when from_stage_id is null and from_stage_kind is null then 'restore'
             when stage_kind = from_stage_kind and stage_kind <> 'open' then 'advance'
             when stage_kind = 'won' then 'won'
             when stage_kind = 'lost' then 'lost'
+            {# A won deal moved on to another pipeline stays won where it was won. #}
+            when from_stage_kind = 'won' and from_pipeline_id <> pipeline_id then 'pipeline_change'
             when from_stage_kind = 'won' then 'reopen_after_won'
             when from_stage_kind = 'lost' then 'reopen_after_lost'
             when from_pipeline_id <> pipeline_id then 'pipeline_change'
+            when from_stage_id is null then 'first_seen'
             when to_rank > from_rank + 1 then 'skip'
             when to_rank >= from_rank then 'advance'
             else 'regress'
         end as move_kind
     from flagged
+),
+
+departures as (
+    select
+        *,
+        max(
+            case
+                when move_kind = 'pipeline_change' and from_stage_kind = 'won' then move_number
+            end
+        ) over (
+            partition by journey_id
+            order by move_number rows between unbounded preceding and current row
+        ) as left_won_number
+    from typed
+),
+
+with_departures as (
+    select
+        moves.*,
+        departures.from_pipeline_id as won_pipeline_id
+    from departures as moves
+    left join departures
+        on
+            moves.journey_id = departures.journey_id
+            and moves.left_won_number = departures.move_number
+),
+
+{# Until it is moved back into the pipeline that it was won in. #}
+after_wins as (
+    select
+        *,
+        coalesce(
+            won_pipeline_id is not null
+            and max(case when pipeline_id = won_pipeline_id then 1 else 0 end) over (
+                partition by journey_id, left_won_number
+                order by move_number rows between unbounded preceding and current row
+            ) = 0,
+            false
+        ) as is_after_win
+    from with_departures
 )
 
 select
@@ -172,5 +215,6 @@ select
     is_bulk,
     is_mistake,
     is_correction,
+    is_after_win,
     record_type = 'deal' and coalesce(from_record_type, 'deal') = 'lead' as is_conversion
-from typed
+from after_wins

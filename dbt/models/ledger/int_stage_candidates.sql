@@ -1,7 +1,8 @@
 {#
     Every claim that a lead or deal entered a stage, from every source, not yet chosen among.
     Rank 1 is the best: a full history beats the latest entry per stage, which beats what two
-    exports show between them, which beats the mere date of creation.
+    exports show between them, which beats the mere date of creation. Of the stage a deal was created
+    in, the mere date says nothing: it is null unless a log or the company says which.
 #}
 with
 
@@ -13,14 +14,14 @@ stages as (
     select * from {{ ref('int_stages') }}
 ),
 
-first_stages as (
+start_stages as (
     select
         pipeline_id,
         from_on,
         until_on,
         min(stage_id) as stage_id
     from {{ ref('int_stage_periods') }}
-    where stage_kind = 'open' and stage_rank = 1 and is_in_force
+    where is_start and stage_kind = 'open' and is_in_force
     group by pipeline_id, from_on, until_on
 ),
 
@@ -134,6 +135,7 @@ first_changes as (
     where
         changes.field = 'stage_id'
         and changes.change_number = 1
+        and changes.old_value is not null
         and changes.fidelity = 'event_log'
 ),
 
@@ -146,21 +148,16 @@ lead_pipelines as (
 ),
 
 {#
-    Where a deal was created: in the stage its log first left, unless an export shows it earlier;
-    else in its pipeline's first stage. A deal grown out of a lead in the same pipeline was not.
+    Where a deal was created: in the stage its log first left, unless an export shows it elsewhere
+    earlier; else where the company declares that deals of its pipeline start. A deal grown out of
+    a lead in the same pipeline was not created in it.
 #}
 created as (
     select
         versions.journey_id,
         versions.record_type,
-        versions.first_pipeline_id as deal_pipeline_id,
-        case
-            when
-                coalesce(versions.first_shown_at, first_changes.occurred_at)
-                >= first_changes.occurred_at
-                then coalesce(first_changes.old_value, first_stages.stage_id)
-            else first_stages.stage_id
-        end as stage_id,
+        coalesce(only_pipeline.pipeline_id, versions.first_pipeline_id) as deal_pipeline_id,
+        coalesce(first_changes.old_value, start_stages.stage_id) as stage_id,
         versions.created_at as occurred_at,
         cast(null as timestamp) as occurred_at_earliest,
         versions.created_at as recorded_at,
@@ -168,6 +165,7 @@ created as (
         cast(null as bigint) as order_number,
         case
             when first_changes.old_value is not null then first_changes.fidelity
+            when start_stages.stage_id is not null then 'declared'
             else 'created_closed'
         end as fidelity,
         cast(4 as bigint) as fidelity_rank,
@@ -178,14 +176,22 @@ created as (
         cast(null as timestamp) as log_known_until
     from versions
     cross join run
-    inner join first_stages
+    left join stages as only_pipeline
+        on versions.first_stage_id = only_pipeline.stage_id and only_pipeline.is_in_one_pipeline
+    left join start_stages
         on
-            versions.first_pipeline_id = first_stages.pipeline_id
-            and {{ valid_on('first_stages', local_date('versions.created_at', 'run.zone')) }}
+            coalesce(only_pipeline.pipeline_id, versions.first_pipeline_id)
+            = start_stages.pipeline_id
+            and {{ valid_on('start_stages', local_date('versions.created_at', 'run.zone')) }}
     left join first_changes
         on
             versions.journey_id = first_changes.journey_id
             and versions.record_type = first_changes.record_type
+            and (
+                versions.first_shown_at is null
+                or versions.first_shown_at >= first_changes.occurred_at
+                or versions.first_stage_id = first_changes.old_value
+            )
     left join lead_pipelines
         on
             versions.record_type = 'deal'
@@ -221,9 +227,14 @@ select
     claims.is_time_inferred,
     claims.is_bulk,
     claims.is_tie,
-    claims.log_known_until
+    claims.log_known_until,
+    coalesce(kinds.stage_kind in ('won', 'lost'), false) as is_close
 from claims
 left join stages as only_pipeline
     on claims.stage_id = only_pipeline.stage_id and only_pipeline.is_in_one_pipeline
+left join stages as kinds
+    on
+        coalesce(only_pipeline.pipeline_id, claims.deal_pipeline_id) = kinds.pipeline_id
+        and claims.stage_id = kinds.stage_id
 cross join run
 where claims.occurred_at <= run.as_of_at

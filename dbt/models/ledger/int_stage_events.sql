@@ -1,6 +1,6 @@
 {#
     The entries into stages and the removals that the ledger is made of, in order. A stage entered
-    twice in a row is one visit.
+    twice in a row is one visit. Creation in a stage that nothing tells is an entry into the pipeline.
 #}
 with
 
@@ -29,6 +29,7 @@ ordered as (
                     else 1
                 end asc,
                 case claims.record_type when 'lead' then 0 else 1 end asc,
+                case when claims.stage_id is null then 0 else 1 end asc,
                 claims.is_current_close asc,
                 claims.order_number asc nulls last,
                 periods.stage_rank asc nulls last,
@@ -56,7 +57,7 @@ ordered as (
 with_last_stage as (
     select
         *,
-        max(case when stage_id is not null then event_number end) over (
+        max(case when removal is null then event_number end) over (
             partition by journey_id
             order by event_number rows between unbounded preceding and current row
         ) as stage_event_number
@@ -68,7 +69,7 @@ standing as (
         events.*,
         stages.stage_id as standing_stage_id,
         stages.pipeline_id as standing_pipeline_id,
-        stages.stage_kind as standing_kind
+        case when stages.stage_id is null then 'open' else stages.stage_kind end as standing_kind
     from with_last_stage as events
     left join ordered as stages
         on
@@ -80,6 +81,9 @@ with_previous as (
     select
         *,
         lag(removal) over (partition by journey_id order by event_number) as before_removal,
+        lag(stage_event_number) over (
+            partition by journey_id order by event_number
+        ) as before_event_number,
         lag(standing_stage_id) over (
             partition by journey_id order by event_number
         ) as before_stage_id,
@@ -95,15 +99,15 @@ kept as (
     where
         case
             when removal = 'restore'
-                then before_removal = 'delete' and before_stage_id is not null
+                then before_removal = 'delete' and before_event_number is not null
             when removal in ('delete', 'merge')
                 then
-                    before_stage_id is not null
+                    before_event_number is not null
                     and coalesce(before_removal not in ('delete', 'merge'), true)
             else
-                before_stage_id is null
+                before_event_number is null
                 or before_removal in ('delete', 'merge')
-                or before_stage_id <> stage_id
+                or {{ is_distinct('before_stage_id', 'stage_id') }}
                 or coalesce(before_pipeline_id, '') <> coalesce(pipeline_id, '')
         end
 )
@@ -128,6 +132,7 @@ select
     is_time_inferred,
     is_bulk,
     removal is null
+    and stage_id is not null
     and n_at_once > 1
     and (is_tie or order_number is null) as is_order_inferred
 from kept

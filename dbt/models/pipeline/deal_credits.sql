@@ -13,7 +13,11 @@ deals as (
 ),
 
 visits as (
-    select * from {{ ref('fct_stage_visits') }} where stage_kind = 'won'
+    select visits.*
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join {{ ref('fct_stage_transitions') }} as moves
+        on visits.journey_id = moves.journey_id and visits.visit_number = moves.move_number
+    where visits.stage_kind = 'won' and not moves.is_after_win
 ),
 
 states as (

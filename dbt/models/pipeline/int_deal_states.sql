@@ -45,12 +45,12 @@ placed as (
     select
         states_with_moves.*,
         moves.move_kind,
-        moves.stage_kind,
+        case when moves.is_after_win then 'won' else moves.stage_kind end as stage_kind,
         moves.from_stage_kind,
         coalesce(
             moves.pipeline_id, moves.from_pipeline_id, states_with_moves.pipeline_id
         ) as standing_pipeline_id,
-        coalesce(moves.stage_kind = 'open', false) as is_open,
+        coalesce(moves.stage_kind = 'open' and not moves.is_after_win, false) as is_open,
         lag(states_with_moves.amount) over (
             partition by states_with_moves.journey_id order by states_with_moves.occurred_at
         ) as previous_amount,

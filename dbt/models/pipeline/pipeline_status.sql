@@ -4,9 +4,36 @@ run as (
     select * from {{ ref('stg_run') }}
 ),
 
+moves as (
+    select
+        *,
+        row_number() over (partition by journey_id order by move_number desc) as move_from_last
+    from {{ ref('fct_stage_transitions') }}
+),
+
 visits as (
     select * from {{ ref('fct_stage_visits') }}
-    where is_censored and stage_kind = 'open' and record_type = 'deal'
+),
+
+{# Where each open deal stands: in a stage, or in a pipeline and no source tells in which stage. #}
+standing as (
+    select
+        moves.journey_id,
+        moves.deal_id,
+        moves.lead_id,
+        moves.account_id,
+        moves.to_pipeline_id as pipeline_id,
+        moves.to_stage_id as stage_id,
+        visits.role
+    from moves
+    left join visits
+        on moves.journey_id = visits.journey_id and moves.move_number = visits.visit_number
+    where
+        moves.move_from_last = 1
+        and moves.record_type = 'deal'
+        and moves.move_kind not in ('delete', 'merge')
+        and not moves.is_after_win
+        and (moves.to_stage_id is null or visits.stage_kind = 'open')
 ),
 
 deals as (
@@ -60,7 +87,7 @@ entries as (
     select
         journey_id,
         max(occurred_at) as entered_at
-    from {{ ref('fct_stage_transitions') }}
+    from moves
     where not is_correction
     group by journey_id
 ),
@@ -71,13 +98,13 @@ records as (
         deal_id,
         'deal' as record_type,
         deal_id as record_id
-    from visits
+    from standing
     union all
     select
         deal_id,
         'lead' as record_type,
         lead_id as record_id
-    from visits
+    from standing
     where lead_id is not null
 ),
 
@@ -124,12 +151,12 @@ done as (
 
 open_deals as (
     select
-        visits.deal_id,
-        visits.lead_id,
-        visits.account_id,
-        visits.pipeline_id,
-        visits.stage_id,
-        visits.role,
+        standing.deal_id,
+        standing.lead_id,
+        standing.account_id,
+        standing.pipeline_id,
+        standing.stage_id,
+        standing.role,
         states.seller_id,
         states.segment,
         states.business_area,
@@ -153,14 +180,14 @@ open_deals as (
         deals.known_at as last_seen_at,
         run.as_of,
         run.idle_days
-    from visits
-    inner join deals on visits.deal_id = deals.deal_id
-    inner join entries on visits.journey_id = entries.journey_id
-    inner join newest on visits.deal_id = newest.deal_id
+    from standing
+    inner join deals on standing.deal_id = deals.deal_id
+    inner join entries on standing.journey_id = entries.journey_id
+    inner join newest on standing.deal_id = newest.deal_id
     inner join states
         on newest.deal_id = states.deal_id and newest.state_number = states.state_number
-    left join pushes on visits.deal_id = pushes.deal_id
-    left join done on visits.deal_id = done.deal_id
+    left join pushes on standing.deal_id = pushes.deal_id
+    left join done on standing.deal_id = done.deal_id
     cross join run
 )
 

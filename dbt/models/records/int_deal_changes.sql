@@ -97,6 +97,7 @@ numbered as (
 select
     deal_id,
     field,
+    pipeline_id,
     old_value,
     new_value,
     occurred_at,
@@ -107,13 +108,17 @@ select
     order_number,
     coalesce(
         min(new_value) over (partition by deal_id, field, fidelity, order_number)
-        <> max(new_value) over (partition by deal_id, field, fidelity, order_number), false
+        <> max(new_value) over (partition by deal_id, field, fidelity, order_number)
+        or min(pipeline_id) over (partition by deal_id, field, fidelity, order_number)
+        <> max(pipeline_id) over (partition by deal_id, field, fidelity, order_number),
+        false
     ) as is_tie,
     row_number() over (
         partition by deal_id, field, fidelity
         order by
             order_number asc,
             new_value asc nulls last,
+            pipeline_id asc nulls last,
             old_value asc nulls last,
             recorded_at asc nulls last,
             changed_by asc nulls last,

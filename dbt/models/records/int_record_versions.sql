@@ -62,6 +62,10 @@ select
     first_value(pipeline_id) over (
         partition by journey_id, record_type order by known_at
     ) as first_pipeline_id,
+    first_value(stage_id) over (
+        partition by journey_id, record_type
+        order by case when stage_id is null then 1 else 0 end asc, known_at asc
+    ) as first_stage_id,
     min(known_at) over (partition by journey_id, record_type) as first_known_at,
     min(case when stage_id is not null then known_at end) over (
         partition by journey_id, record_type

@@ -40,7 +40,7 @@ latest as (
             order by
                 {{ total_order([
                     'known_at', 'valid_from', 'valid_to', 'position', 'label', 'stage_kind', 'role',
-                    'probability'
+                    'probability', 'is_start'
                 ]) }}
         ) as version_rank
     from dated
@@ -55,6 +55,7 @@ versions as (
         stage_kind,
         role,
         probability,
+        is_start,
         from_on,
         valid_to,
         lead(from_on) over (
@@ -102,6 +103,7 @@ placed as (
         versions.stage_kind,
         versions.role,
         versions.probability,
+        versions.is_start,
         stretches.start_on,
         stretches.next_start_on,
         versions.from_on <= stretches.start_on
@@ -146,6 +148,7 @@ select
     placed.stage_kind,
     placed.role,
     placed.probability,
+    placed.is_start,
     cast(
         case when placed.stage_kind in ('open', 'won') then counted.n_before + 1 end as bigint
     ) as stage_rank,

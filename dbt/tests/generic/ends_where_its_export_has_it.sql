@@ -19,7 +19,10 @@ where
     deals.status not in ('deleted', 'merged')
     and listed.deal_id is null
     and (
-        coalesce(last_stays.stage_id, '') <> deals.stage_id
-        or coalesce(last_stays.pipeline_id, '') <> coalesce(deals.pipeline_id, '')
+        coalesce(last_stays.stage_id, '') <> coalesce(deals.stage_id, '')
+        or (
+            deals.stage_id is not null
+            and coalesce(last_stays.pipeline_id, '') <> coalesce(deals.pipeline_id, '')
+        )
     )
 {% endtest %}

@@ -8,6 +8,7 @@ deal_changes as (
     select
         deal_changes.deal_id,
         deal_changes.field,
+        deal_changes.pipeline_id,
         deal_changes.old_value,
         deal_changes.new_value,
         deal_changes.occurred_at,
@@ -29,6 +30,7 @@ deal_changes as (
     group by
         deal_changes.deal_id,
         deal_changes.field,
+        deal_changes.pipeline_id,
         deal_changes.old_value,
         deal_changes.new_value,
         deal_changes.occurred_at,

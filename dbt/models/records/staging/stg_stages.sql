@@ -13,6 +13,7 @@ stages as (
         stages.kind as stage_kind,
         stages.role,
         stages.probability,
+        coalesce(stages.is_start, false) as is_start,
         stages.valid_from,
         stages.valid_to,
         stages.known_at
