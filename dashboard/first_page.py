@@ -104,6 +104,12 @@ def text(folder: Path) -> str:
             )
         n_deals, n_open = _rows(connection, "select n_deals, n_open from deal_counts")[0]
         lines = [f"{n_deals:,} deals, {n_open:,} of them open"]
+        n_conflicts = _rows(connection, "select count(*) from export_conflicts")[0][0]
+        if n_conflicts:
+            lines.append(
+                f"{n_conflicts:,} values are told differently by exports of one moment; the later "
+                "made is taken (see export_conflicts)"
+            )
         horizon = _rows(connection, HORIZON)[0][0]
         if horizon is None:
             lines.append("Not enough data: nothing has been followed for 30 days after a stage.")

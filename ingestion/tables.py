@@ -124,6 +124,21 @@ LANDING_COLUMNS = (
     Column("record_number", CellType.INTEGER, NONE, "Record in the file, the header not counted."),
     Column("known_at", CellType.TIMESTAMP, NONE, "When the export knew this (UTC)."),
     Column("is_complete", CellType.BOOLEAN, NONE, "The export names every record there is."),
+    Column(
+        "stated_columns",
+        TEXT,
+        NONE,
+        "The columns that the file has, each between spaces; of the others it says nothing.",
+    ),
+)
+
+# The rows of `raw.sightings`: when each load was seen.
+SIGHTING_COLUMNS = (
+    Column("load_id", TEXT, NONE, "The load."),
+    Column("known_at", CellType.TIMESTAMP, NONE, "When it was seen (UTC); null where rows say it."),
+    Column(
+        "made_number", CellType.INTEGER, NONE, "Its place among all exports, as they were made."
+    ),
 )
 
 # The one row of `raw.run`.
@@ -593,6 +608,16 @@ def dbt_sources() -> str:
             "columns": [
                 {"name": c.name, "description": c.doc, "data_type": c.sql_type.lower()}
                 for c in RUN_COLUMNS
+            ],
+        }
+    )
+    tables.append(
+        {
+            "name": "sightings",
+            "description": "One row per load and moment at which its bytes were seen.",
+            "columns": [
+                {"name": c.name, "description": c.doc, "data_type": c.sql_type.lower()}
+                for c in SIGHTING_COLUMNS
             ],
         }
     )

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal
 
 from ingestion.company import Company
 from ingestion.home import Home
+from ingestion.landing.sightings import sightings
 from ingestion.stored import Stored
 from ingestion.tables import TABLES
 
@@ -18,13 +19,16 @@ KnowledgeBasis = Literal["as_known", "as_reconstructed"]
 
 
 class BuildInputs(Stored):
-    """inputs.json of a build. `run` is the one row of `raw.run`, `files` lie below the home."""
+    """inputs.json of a build. `run` is the one row of `raw.run`, `files` lie below the home;
+    `sightings` are the rows of `raw.sightings`.
+    """
 
     REMEDY: ClassVar[str] = "run again: the build begins anew"
 
     loads: list[str]
     files: dict[str, list[str]]
     run: dict[str, str | int]
+    sightings: list[tuple[str, str | None, int]]
 
     def paths(self, table: str, home: Home) -> list[Path]:
         """The Parquet files of one input table."""
@@ -44,7 +48,8 @@ def choose_inputs(
         for table in TABLES
     }
     run = _run_row(home.company(), as_of, knowledge_basis)
-    return BuildInputs(loads=loads, files=files, run=run)
+    seen = [(s.load_id, s.known_at, s.made_number) for s in sightings(home, loads)]
+    return BuildInputs(loads=loads, files=files, run=run, sightings=seen)
 
 
 def _run_row(

@@ -83,7 +83,7 @@ def raw(marts: Path) -> dict[str, list[dict[str, Any]]]:
 
     found = {}
     with duckdb.connect(str(marts.parent / "build.duckdb"), read_only=True) as connection:
-        for table in (*TABLES, "run"):
+        for table in (*TABLES, "run", "sightings"):
             result = connection.execute(f"from raw.{table}")
             names = [column[0] for column in result.description]
             found[table] = [dict(zip(names, row, strict=True)) for row in result.fetchall()]

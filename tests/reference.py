@@ -123,8 +123,16 @@ class Reference:
 
     def __init__(self, tables: dict[str, list[Row]], run: Run) -> None:
         self.run = run
+        seen: dict[str, list[Row]] = defaultdict(list)
+        for sighting in tables.pop("sightings"):
+            seen[sighting["load_id"]].append(sighting)
         known = {
-            name: [row for row in rows if row["known_at"] <= run.as_of_at]
+            name: [
+                row
+                for landed in rows
+                for row in self._seen(landed, seen[landed["load_id"]])
+                if row["known_at"] <= run.as_of_at
+            ]
             for name, rows in tables.items()
         }
         self.today = run.day(run.as_of_at)
@@ -156,11 +164,42 @@ class Reference:
         return {**found, **{seller_id: seller_id for seller_id in latest}}
 
     @staticmethod
+    def _seen(row: Row, sightings: list[Row]) -> list[Row]:
+        """A landed row once for each time that its file was seen."""
+        if not sightings:
+            return [{**row, "made": 0}]
+        return [
+            {**row, "known_at": s["known_at"] or row["known_at"], "made": s["made_number"]}
+            for s in sightings
+        ]
+
+    @staticmethod
     def _versions(rows: list[Row], key: str) -> dict[str, list[Row]]:
-        """Per id one row per export, in the order of the exports."""
-        found: dict[str, dict[datetime, Row]] = defaultdict(dict)
+        """Per id one row per moment, in the order of the exports.
+
+        What a file has no column for is as it was before; where a record began, when and out of
+        what is told by any of them.
+        """
+        told: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
-            found[row[key]][row["known_at"]] = row
+            told[row[key]].append(row)
+        found: dict[str, dict[datetime, Row]] = defaultdict(dict)
+        for identity, versions in told.items():
+            versions.sort(key=lambda r: (r["known_at"], r["made"], r["record_number"]))
+            last: Row = {}
+            for i, row in enumerate(versions):
+                kept = dict(row)
+                for name in set(row) - {"stage_id", "status", "closed_at", "is_deleted"}:
+                    if name in row["stated_columns"].split():
+                        last[name] = row[name]
+                    elif name in last:
+                        kept[name] = last[name]
+                    elif name in ("lead_id", "pipeline_id", "created_at"):
+                        later = [
+                            v[name] for v in versions[i:] if name in v["stated_columns"].split()
+                        ]
+                        kept[name] = later[0] if later else row[name]
+                found[identity][row["known_at"]] = kept
         return {k: [v[at] for at in sorted(v)] for k, v in found.items()}
 
     @staticmethod
@@ -170,7 +209,15 @@ class Reference:
             identity = tuple(
                 v
                 for k, v in row.items()
-                if k not in ("known_at", "load_id", "record_number", "is_complete")
+                if k
+                not in (
+                    "known_at",
+                    "load_id",
+                    "record_number",
+                    "is_complete",
+                    "stated_columns",
+                    "made",
+                )
             )
             kept = found.setdefault(
                 identity, {**row, "first": row["known_at"], "last": row["known_at"]}
@@ -350,6 +397,9 @@ class Reference:
 
     def observed(self, record: str, versions: list[Row]) -> list[Event]:
         found, previous = [], None
+        converted = versions[-1]["converted_at"] if record == "lead" else None
+        if converted and versions[-1]["created_at"]:
+            converted = max(converted, versions[-1]["created_at"])
         staged = [(row, *self.stands(row)) for row in versions]
         last = staged[-1][0] if staged else None
         for row, pipeline, stage in staged:
@@ -357,7 +407,16 @@ class Reference:
                 continue
             at = row["known_at"]
             is_new = previous is None or previous[1:] != (pipeline, stage)
-            if is_new or row is last:
+            late = converted is not None and at > converted
+            if late and previous is not None and previous[0] > converted:
+                pass
+            elif (is_new or row is last) and late:
+                event = self._observation(record, row, pipeline, stage, previous, row is last)
+                event.at = converted
+                if event.earliest and event.earliest > converted:
+                    event.earliest = None
+                found.append(event)
+            elif is_new or row is last:
                 found.append(self._observation(record, row, pipeline, stage, previous, row is last))
             previous = (at, pipeline, stage)
         return found
@@ -495,24 +554,42 @@ class Reference:
 
         def converted(deal_id: str, lead_id: str) -> datetime | None:
             versions = self.leads.get(lead_id, [])
-            told = [v["known_at"] for v in versions if v["converted_deal_id"]]
             stated = versions[-1]["converted_at"] if versions else None
-            return stated or min(told, default=None) or self.deals[deal_id][-1]["created_at"]
+            return stated or first_told(lead_id) or self.deals[deal_id][-1]["created_at"]
+
+        def first_told(lead_id: str) -> datetime | None:
+            told = [
+                v["known_at"]
+                for v in self.leads.get(lead_id, [])
+                if v["converted_deal_id"] or v["converted_at"]
+            ]
+            return min(told, default=None)
 
         def created(deal_id: str) -> datetime:
             return self.deals[deal_id][-1]["created_at"] or datetime.max
 
+        def is_older(deal_id: str, lead_id: str) -> bool:
+            lead = self.leads.get(lead_id)
+            begun = lead[-1]["created_at"] if lead else None
+            deal = self.deals[deal_id][-1]["created_at"]
+            return bool(begun and deal) and self.run.day(deal) < self.run.day(begun)
+
+        younger = {link for link in links if not is_older(*link)}
         first_lead = {
             deal: min(
-                (lead for d, lead in links if d == deal),
+                (lead for d, lead in younger if d == deal),
                 key=lambda lead, d=deal: (converted(d, lead) or datetime.max, lead),
             )
-            for deal, _ in links
+            for deal, _ in younger
         }
         first_deal = {
+            lead: min((d for d, other in younger if other == lead), key=lambda d: (created(d), d))
+            for _, lead in younger
+        }
+        joined = {
             lead: min((d for d, other in links if other == lead), key=lambda d: (created(d), d))
             for _, lead in links
-        }
+        } | first_deal
         found, paired = [], set()
         for deal_id in self.deals:
             lead = first_lead.get(deal_id)
@@ -528,11 +605,13 @@ class Reference:
         for lead_id in self.leads:
             if lead_id in paired:
                 continue
-            deal = first_deal.get(lead_id)
-            at = converted(deal, lead_id) if deal else None
+            deal = joined.get(lead_id)
+            told = first_told(lead_id)
+            at = self.leads[lead_id][-1]["converted_at"] or told
+            at = converted(deal, lead_id) if deal else at
             found.append({
                 "id": f"lead:{lead_id}", "deal": None, "lead": lead_id, "merged_at": at,
-                "into": deal, "merge_known": at,
+                "into": deal, "merge_known": told or at,
             })  # fmt: skip
         return found
 
@@ -557,7 +636,7 @@ class Reference:
         if not claims:
             return []
         last = max(c.at for c in claims)
-        stated = journey["merged_at"] if journey["into"] else None
+        stated = journey["merged_at"]
         if stated and stated > self.run.as_of_at:
             stated = None
         record, key = ("deal", deal) if deal else ("lead", lead)
@@ -569,12 +648,12 @@ class Reference:
             at = max(stated, last)
             claims.append(
                 Event(at, record, None, None, "created_closed", 3, at, journey["merge_known"],
-                      removal="merge", is_inferred=at > stated)
+                      removal="merge" if deal else "convert", is_inferred=at > stated)
             )  # fmt: skip
         return claims
 
     def in_order(self, claims: list[Event]) -> list[Event]:
-        turn = {"restore": 0, None: 1, "delete": 2, "merge": 3}
+        turn = {"restore": 0, None: 1, "delete": 2, "merge": 3, "convert": 3}
 
         def place(e: Event) -> tuple[Any, ...]:
             rank = self.book.rank(e.pipeline, e.stage, self.run.day(e.at)) if self.book.on(
@@ -647,12 +726,13 @@ class Reference:
             "is_order_inferred": is_crowded and event.stage is not None
             and (event.is_tie or event.order is None) and event.removal is None,
             "is_mistake": False, "is_correction": False,
-            "is_conversion": bool(before) and before.record == "lead" and event.record == "deal",
+            "is_conversion": event.removal == "convert"
+            or (bool(before) and before.record == "lead" and event.record == "deal"),
             **self.attributes(journey, event),
         }  # fmt: skip
 
     def kind(self, event: Event, before: Event | None, i: int, day: date) -> tuple[str, int | None]:
-        if event.removal in ("delete", "merge"):
+        if event.removal in ("delete", "merge", "convert"):
             return event.removal, None
         now = self.book.kind(event.pipeline, event.stage, day) if event.stage else "open"
         if event.removal == "restore":
@@ -662,7 +742,7 @@ class Reference:
         if i == 0:
             return "create", None
         assert before is not None
-        if before.removal in ("delete", "merge"):
+        if before.removal in ("delete", "merge", "convert"):
             return "restore", None
         was = "open"
         if before.stage is not None:

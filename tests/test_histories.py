@@ -17,7 +17,7 @@ from simulation.home import write_home
 
 KINDS = {
     "create", "advance", "skip", "regress", "won", "lost", "reopen_after_lost",
-    "reopen_after_won", "pipeline_change", "delete", "restore", "merge", "first_seen",
+    "reopen_after_won", "pipeline_change", "delete", "restore", "merge", "first_seen", "convert",
 }  # fmt: skip
 
 

@@ -104,13 +104,15 @@ def test_weekly_flow_equals_a_recount_of_the_moves(simulated: Path) -> None:
         "advance": "n_advanced", "skip": "n_skipped", "regress": "n_regressed", "won": "n_won",
         "lost": "n_lost", "pipeline_change": "n_handed_over", "delete": "n_deleted",
     }  # fmt: skip
+    # A lead converted without a deal of its own has been handed over too.
+    exits["move_kind"] = exits["move_kind"].replace("convert", "pipeline_change")
     for kind, column in names.items():
         left = exits[exits["move_kind"] == kind].groupby(["from_stage_id", "week"]).size()
         assert by_week[column][lambda n: n > 0].to_dict() == left.to_dict(), kind
     left = exits.groupby("from_stage_id").size()
     stays = entered.groupby(level=0).sum().sub(left, fill_value=0)
     last_week = by_week.index.get_level_values("week").max()
-    at_end = by_week.xs(last_week, level="week")["n_open_at_end"]
+    at_end = by_week.xs(last_week, level="week")["n_open_at_end"][lambda n: n > 0]
     assert at_end.to_dict() == stays[stays > 0].astype(int).to_dict()
 
 

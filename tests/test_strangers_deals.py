@@ -11,6 +11,7 @@ import pandas as pd
 from conftest import CASES, build, mart
 
 from ingestion.home import Home
+from ingestion.landing.deciding import Landing
 
 
 def built(home: Home, case: str, as_of: date) -> Path:
@@ -277,3 +278,135 @@ def test_deals_created_in_a_later_stage_never_were_in_the_first(home: Home) -> N
     assert found["n_entered"][("default", "qualifiedtobuy")] == 12
     visits = mart(marts, "fct_stage_visits")
     assert (visits[~visits["is_censored"]]["seconds_in_stage"] > 0).all()
+
+
+LEADS = """
+system: leads
+doc: Leads and the deals they became
+stages:
+  - {pipeline_id: l, stage_id: Open, position: 1, kind: open, role: lead, is_start: true}
+  - {pipeline_id: l, stage_id: Working, position: 2, kind: open, role: lead}
+  - {pipeline_id: p, stage_id: Quote, position: 1, kind: open}
+  - {pipeline_id: p, stage_id: Won, position: 2, kind: won}
+files:
+  leads:
+    doc: Leads
+    headers: [[Lead], [Converted]]
+    known_at: {constant: 2026-09-30}
+    tables:
+      leads:
+        columns:
+          {lead_id: Lead, pipeline_id: {constant: l}, stage_id: Status, created_at: Created,
+           converted_at: Converted, converted_deal_id: Deal}
+  deals:
+    doc: Deals
+    headers: [[Deal], [Stage]]
+    known_at: {constant: 2026-09-30}
+    tables:
+      deals:
+        columns:
+          {deal_id: Deal, pipeline_id: {constant: p}, stage_id: Stage, created_at: Created,
+           closed_at: Closed}
+"""
+
+
+def test_leads_convert_on_their_day_with_or_without_a_deal(home: Home) -> None:
+    marts = built(home, "21", date(2026, 10, 5))
+    found = entered(marts, 30, "next_any")
+    assert found["n_entered"][("leads", "Open - Not Contacted")] == 6
+    assert found["n_reached"][("leads", "Open - Not Contacted")] == 3
+    assert found["n_reached"][("leads", "-")] == 3
+    moves = mart(marts, "fct_stage_transitions")
+    converted = moves[moves["move_kind"] == "convert"]
+    # The opportunity of the first is in no export.
+    assert sorted(str(day)[8:10] for day in converted["occurred_on"]) == ["20", "22", "24"]
+
+
+def test_a_lead_converted_into_an_older_deal_is_not_its_origin(home: Home) -> None:
+    (home.mappings / "leads.yml").write_text(LEADS)
+    (home.inbox / "leads.csv").write_text(
+        "Lead,Status,Created,Converted,Deal\n"
+        "late,Working,2026-05-01,2026-05-20,old\nown,Working,2026-01-02,2026-01-10,new\n"
+    )
+    (home.inbox / "deals.csv").write_text(
+        "Deal,Stage,Created,Closed\nold,Won,2026-02-01,2026-06-01\nnew,Quote,2026-01-10,\n"
+    )
+    marts = build(home, date(2026, 10, 5))
+    moves = mart(marts, "fct_stage_transitions").sort_values(["journey_id", "move_number"])
+    kinds = moves.groupby("journey_id")["move_kind"].agg(list).to_dict()
+    assert kinds == {
+        "lead:leads:late": ["create", "advance", "convert"],
+        "leads:new": ["create", "advance", "pipeline_change", "first_seen"],
+        "leads:old": ["create", "won"],
+    }
+    late = moves[moves["journey_id"] == "lead:leads:late"]
+    assert late["merged_into_journey_id"].tolist()[-1] == "leads:old"
+    assert set(late["occurred_on"].astype(str).str[:10]) == {"2026-05-01", "2026-05-20"}
+    found = entered(marts, 30, "next_any")
+    assert found["n_reached"][("l", "-")] == found["n_entered"][("l", "-")] == 2
+
+
+def files(home: Home, case: str, pattern: str, as_of: date) -> Path:
+    """Marts of some of the files of a case."""
+    (folder,) = CASES.glob(f"{case}-*")
+    if (folder / "mappings").exists():
+        shutil.copytree(folder / "mappings", home.mappings, dirs_exist_ok=True)
+    for path in folder.glob(f"inbox/{pattern}"):
+        shutil.copy(path, home.inbox)
+    return build(home, as_of)
+
+
+def test_of_two_exports_of_a_day_the_later_made_holds_and_the_conflict_is_listed(
+    home: Home,
+) -> None:
+    marts = files(home, "26", "Opportunities*", date(2026, 10, 5))
+    assert mart(marts, "dim_deals")["status"].value_counts().to_dict() == {"open": 15, "won": 5}
+    conflicts = mart(marts, "export_conflicts")
+    assert conflicts["column_name"].value_counts()["stage_id"] == 10
+    assert (conflicts["n_values"] == 2).all()
+
+
+def test_bytes_seen_again_are_that_state_again(home: Home) -> None:
+    """Lost and moved by mistake on 2 October; on the 3rd and on 20 November all is as before."""
+    marts = files(home, "28", "pipedrive*", date(2026, 11, 20))
+    assert mart(marts, "dim_deals")["status"].value_counts().to_dict() == {"open": 20}
+    seen = mart(marts, "pipeline_status")["last_seen_at"]
+    assert set(seen.astype(str)) == {"2026-11-20 22:59:59"}
+    kinds = [(kind, str(at)[:10]) for kind, _, _, at in moves_of(marts, "1")]
+    assert kinds[-2:] == [("lost", "2026-10-02"), ("reopen_after_lost", "2026-10-03")]
+    # As of the 2nd nobody knew.
+    then = build(home, date(2026, 10, 2))
+    assert mart(then, "dim_deals")["status"].value_counts()["lost"] == 5
+
+
+def test_what_a_view_does_not_have_it_does_not_empty(home: Home) -> None:
+    marts = files(home, "29", "hubspot*", date(2026, 11, 24))
+    deals = mart(marts, "dim_deals").set_index("deal_id")
+    narrow, twice, emea = (deals.loc[f"hubspot:{n}"] for n in (301, 201, 101))
+    assert (narrow["stage_id"], narrow["seller_id"]) == ("hubspot:contractsent", "hubspot:Dan Alm")
+    assert (float(narrow["amount"]), narrow["source"]) == (3001, "Paid Search")
+    assert narrow["created_at"] == pd.Timestamp("2026-03-01 08:00")
+    # Two views of one day, one with amounts, one with owners.
+    assert (float(twice["amount"]), twice["seller_id"]) == (2001, "hubspot:Bo Lund")
+    # An amount of no known currency stands beside one in the company's.
+    assert (float(emea["amount"]), emea["currency"]) == (11511.5, "SEK")
+    assert set(mart(marts, "fct_pipeline_changes")["movement"]) == {"new"}
+
+
+def test_lines_of_one_export_that_contradict_are_counted_and_listed(home: Home) -> None:
+    (home.mappings / "list.yml").write_text(LIST)
+    (home.inbox / "list-2026-05-31.csv").write_text(
+        "Deal ID,Stage,Created,Closed,Seller\n"
+        "a,Lead,2026-01-07,,Bo\na,Lead,2026-01-07,,Bo\n"
+        "b,Quote,2026-01-07,,Bo\nb,Lead,2026-01-07,,Ann\n"
+    )
+    marts = build(home, date(2026, 6, 30))
+    deals = mart(marts, "dim_deals").set_index("deal_id")
+    # The line further down, not the alphabet.
+    assert deals.loc["list:b", ["stage_id", "seller_id"]].tolist() == ["list:Lead", "list:Ann"]
+    conflicts = mart(marts, "export_conflicts")
+    assert set(zip(conflicts["record_id"], conflicts["column_name"], strict=True)) == {
+        ("list:b", "stage_id"), ("list:b", "seller_id"),
+    }  # fmt: skip
+    (landed,) = [f for f in Landing(home).run().files if f.name.startswith("list")]
+    assert landed.notes["records that repeat one of deals"] == 2

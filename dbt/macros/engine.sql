@@ -30,6 +30,33 @@
     {%- endif %}
 {%- endmacro %}
 
+{#
+    The value of the last row of a window in which it is stated, under the key `v`, so that a
+    stated null is one too. Null where nothing states it.
+#}
+{% macro last_stated(value, is_stated, window) -%}
+    {% if target.type == 'spark' -%}
+        last_value(case when {{ is_stated }} then named_struct('v', {{ value }}) end, true)
+    {%- else -%}
+        last_value(case when {{ is_stated }} then struct_pack(v := {{ value }}) end ignore nulls)
+    {%- endif %} over ({{ window }})
+{%- endmacro %}
+
+{# As `last_stated`, of the first row from this one on. #}
+{% macro first_stated_later(value, is_stated, window) -%}
+    {% if target.type == 'spark' -%}
+        first_value(case when {{ is_stated }} then named_struct('v', {{ value }}) end, true)
+    {%- else -%}
+        first_value(case when {{ is_stated }} then struct_pack(v := {{ value }}) end ignore nulls)
+    {%- endif %} over ({{ window }} rows between current row and unbounded following)
+{%- endmacro %}
+
+{# A value in the form of `last_stated`. #}
+{% macro as_stated(value) -%}
+    {{ 'named_struct' if target.type == 'spark' else 'struct_pack' -}}
+    ({{ "'v', " if target.type == 'spark' else 'v := ' }}{{ value }})
+{%- endmacro %}
+
 {# The date `days` (a column or number) after `date`. #}
 {% macro add_days(date, days) -%}
     {% if target.type == 'spark' -%}

@@ -31,6 +31,11 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{# Whether the file of a row has a column: of what it does not have, it says nothing. #}
+{% macro is_stated(column) -%}
+    instr(stated_columns, ' {{ column }} ') > 0
+{%- endmacro %}
+
 {# The system an id came from: what stands before its first colon. #}
 {% macro system_of(id) -%}
     split_part({{ id }}, ':', 1)

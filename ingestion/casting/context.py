@@ -61,15 +61,18 @@ class TypedTable:
     """What the typed pass made of one input table.
 
     The rows lie in the DuckDB table `typed_<name>`: record_number, the declared columns, known_at
-    and `reasons`. `absent` are mapped columns the file lacks; `mapped` counts, per column, the
-    cells whose text a value map changed, `unified` the ids that were written in another form than
-    the one kept; `ambiguous_times` local times that occur twice.
+    and `reasons`. `absent` are mapped headers the file lacks, `stated` the columns it has; `mapped`
+    counts, per column, the cells whose text a value map changed, `unified` the ids that were
+    written in another form than the one kept; `ambiguous_times` local times that occur twice,
+    `repeated` records whose id and moment another record has.
     """
 
     name: str
     absent: list[str]
+    stated: list[str]
     mapped: dict[str, int]
     ambiguous_times: int
+    repeated: int
     unified: dict[str, int]
 
 

@@ -16,7 +16,7 @@ from ingestion.casting.hashing import HASHED_TYPES, hash_distinct
 from ingestion.casting.times import known_at_cast
 from ingestion.casting.types import cast_column
 from ingestion.errors import FileRejected
-from ingestion.mappings.forms import TableMapping
+from ingestion.mappings.forms import Cell, TableMapping
 from ingestion.mappings.headers import place_of
 from ingestion.reasons import Quarantine, Rejection
 from ingestion.sql import literal
@@ -33,6 +33,7 @@ def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable
     Raises FileRejected if a required column has no header in the file.
     """
     table = TABLES[name]
+    mapping = _with_known_currency(context, mapping)
     absent = _absent(context, table, mapping)
     for column, cell in mapping.columns.items():
         if table.by_name[column].cell_type in HASHED_TYPES or cell.hashed:
@@ -53,7 +54,27 @@ def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable
         {flag.removeprefix(kind): n for flag, n in n_flagged.items() if flag.startswith(kind)}
         for kind in ("is_changed_", "is_unified_")
     )
-    return TypedTable(name, absent, mapped, n_flagged.get("is_ambiguous", 0), unified)
+    stated = _stated(context, mapping)
+    repeated = _repeated(context, table, mapping)
+    return TypedTable(
+        name, absent, stated, mapped, n_flagged.get("is_ambiguous", 0), repeated, unified
+    )
+
+
+def _with_known_currency(context: Context, mapping: TableMapping) -> TableMapping:
+    """The mapping, with the amount in company currency where no column says another's currency."""
+    amount, currency = mapping.columns.get("amount"), mapping.columns.get("currency")
+    if not amount or not currency or not amount.in_company_currency:
+        return mapping
+    headers = context.sheet.headers
+    wanted = [h for h in amount.in_company_currency if place_of(h, headers) is not None]
+    if not wanted or any(place_of(h, headers) is not None for h in currency.all_headers):
+        return mapping
+    cells = {
+        "amount": amount.model_copy(update={"headers": tuple(wanted), "first_filled": ()}),
+        "currency": Cell.model_validate({"constant": context.file_kind.company.currency}),
+    }
+    return mapping.model_copy(update={"columns": {**mapping.columns, **cells}})
 
 
 def _flags(table: Table, mapping: TableMapping) -> list[str]:
@@ -82,6 +103,28 @@ def _absent(context: Context, table: Table, mapping: TableMapping) -> list[str]:
                 )
             absent.append(wanted[0])
     return absent
+
+
+def _repeated(context: Context, table: Table, mapping: TableMapping) -> int:
+    """Records of a table of states whose id and moment another record has too."""
+    changes = context.file_kind.mapping.tables.get("deal_changes")
+    is_log = changes is not None and not changes.columns["occurred_at"].unpivoted
+    if table.name not in ("deals", "leads", "accounts") or is_log:
+        return 0
+    identity = f"({table.key[0]}, known_at)"
+    query = f"select count({table.key[0]}) - count(distinct {identity}) from typed.{table.name}"
+    row = context.connection.execute(f"{query} where {table.key[0]} is not null").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _stated(context: Context, mapping: TableMapping) -> list[str]:
+    """The columns of which the file says something: it has a header for them, or needs none."""
+    headers = context.sheet.headers
+    return [
+        column
+        for column, cell in mapping.columns.items()
+        if not cell.all_headers or any(place_of(h, headers) is not None for h in cell.all_headers)
+    ]
 
 
 def _parts(context: Context, mapping: TableMapping) -> list[Part]:

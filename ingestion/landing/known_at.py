@@ -22,14 +22,26 @@ def declared_known_at(file_kind: FileKind, receipt: Receipt, company: Company) -
     known_at = file_kind.mapping.known_at
     if known_at.constant:
         return company.end_of(known_at.constant)
-    if known_at.file_name:
-        for seen in receipt.names:
-            # The file's own name first, then the archive or folder it came in.
-            for part in reversed(Path(seen.name).parts):
-                if match := re.search(known_at.file_name, part):
-                    return company.end_of(_day(match.group(1)))
+    for seen in receipt.names:
+        if day := known_by_name(file_kind, seen.name, company):
+            return day
     if receipt.sidecar:
         return company.end_of(_day(receipt.sidecar))
+    return None
+
+
+def known_by_name(file_kind: FileKind, name: str, company: Company) -> datetime | None:
+    """The end of the day that a name declares, as naive UTC; None if it declares none.
+
+    Raises FileRejected for a date that is none.
+    """
+    pattern = file_kind.mapping.known_at.file_name
+    if not pattern or file_kind.mapping.known_at.constant:
+        return None
+    # The file's own name first, then the archive or folder it came in.
+    for part in reversed(Path(name).parts):
+        if match := re.search(pattern, part):
+            return company.end_of(_day(match.group(1)))
     return None
 
 

@@ -86,7 +86,8 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
             f"""
             select {", ".join(c.name for c in TABLES[table.name].columns)},
                 {literal(job.identity)} as load_id, record_number, known_at,
-                {str(mapping.complete).lower()} as is_complete
+                {str(mapping.complete).lower()} as is_complete,
+                {literal(f" {' '.join(table.stated)} ")} as stated_columns
             from typed.{table.name}
             where record_number not in (select record_number from rejects)
             """,
@@ -125,6 +126,8 @@ def _notes(sheet: Sheet, file_kind: FileKind, typed: list[TypedTable]) -> dict[s
     """What was read but is worth knowing, with how often."""
     notes = {note: n for note, n in sheet.notes.items() if n}
     for table in typed:
+        if table.repeated:
+            notes[f"records that repeat one of {table.name}"] = table.repeated
         for column, n in table.unified.items():
             notes[f"{column} brought to one form"] = (
                 notes.get(f"{column} brought to one form", 0) + n

@@ -88,7 +88,8 @@ class Cell(Strict):
     `first_of` keeps the first of a list with that separator; `matching` keeps only what the pattern
     is found in; `hashed` turns an id that would name a person into its keyed hash. `without` takes
     units such as `kr` or `:-` away from a number; `negative` allows amounts below zero, also in
-    brackets, as credit notes have them.
+    brackets, as credit notes have them. `in_company_currency` are headers of the same amount in the
+    company's currency, taken where the file lacks the column that says which the amount is in.
     """
 
     headers: tuple[str, ...] = Field((), alias="from")
@@ -108,6 +109,7 @@ class Cell(Strict):
     unit: Literal["ms", "percent"] | None = None
     without: tuple[str, ...] = ()
     negative: bool = False
+    in_company_currency: tuple[str, ...] = ()
 
     _without_as_tuple = field_validator("without", mode="before")(lambda v: _listed(v))
 
@@ -148,7 +150,8 @@ class Cell(Strict):
     def all_headers(self) -> tuple[str, ...]:
         """Every header of the file that the cell may be read under."""
         chosen = tuple(self.choose.cells.values()) if self.choose else ()
-        return (*self.headers, *self.first_filled, *self.join, *chosen)
+        others = (*self.join, *chosen, *self.in_company_currency)
+        return (*self.headers, *self.first_filled, *others)
 
     @field_validator("matching")
     @classmethod

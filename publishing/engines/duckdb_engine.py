@@ -12,7 +12,7 @@ import duckdb
 from analysis.horizons import HORIZONS
 from ingestion.home import Home
 from ingestion.sql import identifier, literal
-from ingestion.tables import RUN_COLUMNS, TABLES
+from ingestion.tables import RUN_COLUMNS, SIGHTING_COLUMNS, TABLES
 from publishing.inputs import BuildInputs
 
 
@@ -23,7 +23,7 @@ class DuckDBEngine:
         self.database = database
 
     def register(self, inputs: BuildInputs, home: Home) -> None:
-        """Create schema `raw`: a view over the landed files of each table, `run`, `horizons`."""
+        """Create schema `raw`: a view over the landed files of each table, and small tables."""
         run = ", ".join(
             f"cast({literal(str(inputs.run[c.name]))} as {c.sql_type}) as {c.name}"
             for c in RUN_COLUMNS
@@ -37,6 +37,12 @@ class DuckDBEngine:
             connection.execute(f"create table raw.run as select {run}")
             connection.execute("create table raw.horizons (horizon_days bigint)")
             connection.execute(f"insert into raw.horizons values {horizons}")
+            columns = ", ".join(f"{c.name} {c.sql_type}" for c in SIGHTING_COLUMNS)
+            connection.execute(f"create table raw.sightings ({columns})")
+            if inputs.sightings:
+                connection.executemany(
+                    "insert into raw.sightings values (?, ?, ?)", inputs.sightings
+                )
             connection.execute("checkpoint")
 
     def profile(self) -> str:

@@ -5,13 +5,14 @@ Does not belong here: what other engines do. Needs requirements-spark.txt.
 """
 
 import os
+from datetime import datetime
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from analysis.horizons import HORIZONS
 from ingestion.home import Home
-from ingestion.tables import RUN_COLUMNS, TABLES
+from ingestion.tables import RUN_COLUMNS, SIGHTING_COLUMNS, TABLES
 from publishing.inputs import BuildInputs
 
 SESSION = {
@@ -44,7 +45,7 @@ class SparkEngine:
         self.session.sparkContext.setLogLevel("ERROR")
 
     def register(self, inputs: BuildInputs, home: Home) -> None:
-        """Create schema `raw`: a view over the landed files of each table, `run`, `horizons`."""
+        """Create schema `raw`: a view over the landed files of each table, and small tables."""
         run = ", ".join(
             f"cast('{inputs.run[c.name]}' as {_type(c.sql_type)}) as {c.name}" for c in RUN_COLUMNS
         )
@@ -57,6 +58,13 @@ class SparkEngine:
         self.session.sql(
             f"create view raw.horizons as select * from values {horizons} as of(horizon_days)"
         )
+
+        schema = ", ".join(f"{c.name} {_type(c.sql_type)}" for c in SIGHTING_COLUMNS)
+        rows = [
+            (load_id, datetime.fromisoformat(known_at) if known_at else None, number)
+            for load_id, known_at, number in inputs.sightings
+        ]
+        self.session.createDataFrame(rows, schema).write.saveAsTable("raw.sightings")
 
     def profile(self) -> str:
         """The text of dbt's profiles.yml."""

@@ -42,7 +42,7 @@ first_moves as (
             moves.to_pipeline_id = periods.pipeline_id
             and moves.to_stage_id = periods.stage_id
             and {{ valid_on('periods', 'moves.occurred_on') }}
-    where moves.move_kind not in ('delete', 'merge') and not moves.is_mistake
+    where moves.move_kind not in ('delete', 'merge', 'convert') and not moves.is_mistake
 ),
 
 entries as (

@@ -30,7 +30,7 @@ select
     moves.stage_id as to_stage_id,
     moves.move_kind,
     moves.stages_moved,
-    case when moves.move_kind = 'merge' then journeys.merged_into_journey_id end
+    case when moves.move_kind in ('merge', 'convert') then journeys.merged_into_journey_id end
         as merged_into_journey_id,
     moves.occurred_at,
     moves.occurred_at_earliest,

@@ -24,7 +24,7 @@ moves as (
         {{ system_of(
             "case when moves.record_type = 'lead' then journeys.lead_id else journeys.deal_id end"
         ) }} as system_id,
-        false as is_lead_that_ended
+        moves.move_kind = 'convert' as is_lead_that_ended
     from {{ ref('int_moves') }} as moves
     inner join {{ ref('int_journeys') }} as journeys on moves.journey_id = journeys.journey_id
 ),
@@ -56,7 +56,7 @@ moves_and_conversions as (
         is_conversion,
         true as is_lead_that_ended
     from moves
-    where is_conversion and lead_id is not null
+    where is_conversion and move_kind <> 'convert' and lead_id is not null
 ),
 
 periods as (

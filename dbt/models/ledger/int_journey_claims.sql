@@ -28,22 +28,19 @@ last_claims as (
     group by journey_id
 ),
 
-{# Not before the last move of what was merged: it was still there. #}
-merged as (
+{# By merger or conversion; not before the last move: it was still there. #}
+ended as (
     select
         journeys.journey_id,
         case when journeys.deal_id is null then 'lead' else 'deal' end as record_type,
-        coalesce(journeys.merged_at, journeys.merge_known_at) as stated_at,
-        greatest(
-            coalesce(journeys.merged_at, journeys.merge_known_at), last_claims.last_at
-        ) as occurred_at,
-        journeys.merge_known_at as known_at
+        case when journeys.deal_id is null then 'convert' else 'merge' end as removal,
+        journeys.ended_at as stated_at,
+        greatest(journeys.ended_at, last_claims.last_at) as occurred_at,
+        journeys.end_known_at as known_at
     from journeys
     inner join last_claims on journeys.journey_id = last_claims.journey_id
     cross join run
-    where
-        journeys.merged_into_journey_id is not null
-        and coalesce(journeys.merged_at, journeys.merge_known_at) <= run.as_of_at
+    where journeys.ended_at <= run.as_of_at
 ),
 
 {# A lead leaves the list of leads when it has become a deal; that removes nothing. #}
@@ -51,10 +48,10 @@ deleted as (
     select removals.*
     from removals
     inner join journeys on removals.journey_id = journeys.journey_id
-    left join merged on removals.journey_id = merged.journey_id
+    left join ended on removals.journey_id = ended.journey_id
     where
         (removals.record_type = 'deal' or journeys.deal_id is null)
-        and (merged.stated_at is null or removals.occurred_at < merged.stated_at)
+        and (ended.stated_at is null or removals.occurred_at < ended.stated_at)
 )
 
 select
@@ -98,7 +95,7 @@ union all
 select
     journey_id,
     record_type,
-    'merge' as removal,
+    removal,
     cast(null as string) as pipeline_id,
     cast(null as string) as stage_id,
     occurred_at,
@@ -112,4 +109,4 @@ select
     false as is_current_close,
     false as is_bulk,
     false as is_tie
-from merged
+from ended

@@ -216,5 +216,6 @@ select
     is_mistake,
     is_correction,
     is_after_win,
-    record_type = 'deal' and coalesce(from_record_type, 'deal') = 'lead' as is_conversion
+    move_kind = 'convert'
+    or (record_type = 'deal' and coalesce(from_record_type, 'deal') = 'lead') as is_conversion
 from after_wins

@@ -90,17 +90,43 @@ closes as (
         on versions.pipeline_id = stages.pipeline_id and versions.stage_id = stages.stage_id
 ),
 
+{# A lead is read-only once it is converted: what it shows later, it had entered by then. #}
+conversions as (
+    select
+        journey_id,
+        record_type,
+        greatest(converted_at, coalesce(created_at, converted_at)) as converted_at
+    from versions
+    where record_type = 'lead' and is_current and converted_at is not null
+),
+
+shown as (
+    select
+        closes.*,
+        case
+            when conversions.converted_at is null or closes.known_at <= conversions.converted_at
+                then closes.known_at
+            when coalesce(closes.previous_known_at <= conversions.converted_at, true)
+                then conversions.converted_at
+        end as seen_at
+    from closes
+    left join conversions
+        on
+            closes.journey_id = conversions.journey_id
+            and closes.record_type = conversions.record_type
+),
+
 observed as (
     select
         journey_id,
         record_type,
         pipeline_id as deal_pipeline_id,
         stage_id,
-        case when has_close_time then close_at else known_at end as occurred_at,
+        case when has_close_time then close_at else seen_at end as occurred_at,
         case
             when has_close_time then cast(null as timestamp)
             when previous_known_at is not null then previous_known_at
-            when created_at <= known_at then created_at
+            when created_at <= seen_at then created_at
         end as occurred_at_earliest,
         known_at as recorded_at,
         known_at,
@@ -112,9 +138,10 @@ observed as (
         false as is_bulk,
         false as is_tie,
         cast(null as timestamp) as log_known_until
-    from closes
+    from shown
     where
         stage_id is not null
+        and seen_at is not null
         and (
             previous_stage_id is null
             or previous_stage_id <> stage_id

@@ -25,7 +25,10 @@ ordered as (
             order by
                 claims.occurred_at asc,
                 case claims.removal
-                    when 'restore' then 0 when 'delete' then 2 when 'merge' then 3
+                    when 'restore' then 0
+                    when 'delete' then 2
+                    when 'merge' then 3
+                    when 'convert' then 3
                     else 1
                 end asc,
                 case claims.record_type when 'lead' then 0 else 1 end asc,
@@ -100,13 +103,13 @@ kept as (
         case
             when removal = 'restore'
                 then before_removal = 'delete' and before_event_number is not null
-            when removal in ('delete', 'merge')
+            when removal in ('delete', 'merge', 'convert')
                 then
                     before_event_number is not null
-                    and coalesce(before_removal not in ('delete', 'merge'), true)
+                    and coalesce(before_removal not in ('delete', 'merge', 'convert'), true)
             else
                 before_event_number is null
-                or before_removal in ('delete', 'merge')
+                or before_removal in ('delete', 'merge', 'convert')
                 or {{ is_distinct('before_stage_id', 'stage_id') }}
                 or coalesce(before_pipeline_id, '') <> coalesce(pipeline_id, '')
         end

@@ -40,14 +40,14 @@ select
     cast(sum(case when touched.is_open_at_start then 0 else 1 end) as bigint) as n_entered,
     {% for column, kinds in [
         ('advanced', "'advance'"), ('skipped', "'skip'"), ('regressed', "'regress'"),
-        ('won', "'won'"), ('lost', "'lost'"), ('handed_over', "'pipeline_change'"),
+        ('won', "'won'"), ('lost', "'lost'"), ('handed_over', "'pipeline_change', 'convert'"),
         ('deleted', "'delete'"), ('merged', "'merge'"),
     ] -%}
         cast(
             sum(
                 case
                     when
-                        not touched.is_open_at_end and touched.how_ended = {{ kinds }}
+                        not touched.is_open_at_end and touched.how_ended in ({{ kinds }})
                         then 1
                     else
                         0

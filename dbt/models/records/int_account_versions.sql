@@ -1,32 +1,42 @@
+{% set columns = ['segment', 'industry', 'country', 'employees', 'parent_account_id'] %}
+
 with
 
 accounts as (
     select * from {{ ref('stg_accounts') }}
 ),
 
-ranked as (
+numbered as (
     select
         *,
+        {% for column in columns -%}
+            {{ is_stated(column) }} as is_stated_{{ column }},
+        {% endfor -%}
         row_number() over (
-            partition by account_id
-            order by
-                {{ total_order([
-                    'known_at', 'segment', 'industry', 'country', 'employees', 'parent_account_id'
-                ]) }}
-        ) as version_rank
+            partition by account_id order by known_at asc, {{ made_order(columns) }}
+        ) as version_number
     from accounts
+),
+
+carried as (
+    select
+        account_id,
+        known_at,
+        {% for column in columns -%}
+            {{ last_known(column, 'account_id', false) }} as last_{{ column }},
+        {% endfor -%}
+        version_number
+    from numbered
 )
 
 select
     account_id,
-    segment,
-    industry,
-    country,
-    employees,
-    parent_account_id,
+    {% for column in columns -%}
+        last_{{ column }}['v'] as {{ column }},
+    {% endfor -%}
     known_at,
-    version_rank = 1 as is_current,
-    version_rank = min(version_rank) over (
+    version_number = max(version_number) over (partition by account_id) as is_current,
+    version_number = max(version_number) over (
         partition by account_id, known_at
     ) as is_last_of_export
-from ranked
+from carried

@@ -2,10 +2,67 @@
     Owners resolved, and one stage for both kinds of CRM: where won and lost are a status beside
     the stage, a closed deal stands in its pipeline's won or lost stage.
 #}
+{% set columns = [
+    'lead_id', 'account_id', 'seller_id', 'pipeline_id', 'amount', 'currency', 'source',
+    'business_area', 'segment', 'product', 'deal_type', 'partner_id', 'created_at',
+    'expected_close_on', 'next_step_on', 'lost_reason', 'probability', 'is_deleted',
+] %}
+
 with
 
-deals as (
+records as (
     select * from {{ ref('stg_deals') }}
+),
+
+numbered as (
+    select
+        *,
+        {% for column in columns if column != 'is_deleted' -%}
+            {{ is_stated(column) }} as is_stated_{{ column }},
+        {% endfor -%}
+        {# A list that has no such column does not show what was deleted. #}
+        not is_from_later_export as is_stated_is_deleted,
+        row_number() over (
+            partition by deal_id
+            order by
+                known_at asc,
+                is_from_later_export asc,
+                {{ made_order(['closed_at', 'stage_id', 'status'] + columns) }}
+        ) as version_number
+    from records
+),
+
+carried as (
+    select
+        deal_id,
+        stage_id,
+        status,
+        closed_at,
+        known_at,
+        is_complete,
+        is_from_later_export,
+        {% for column in columns -%}
+            {{ last_known(column, 'deal_id', column in ('lead_id', 'pipeline_id', 'created_at')) }}
+                as last_{{ column }},
+        {% endfor -%}
+        version_number
+    from numbered
+),
+
+deals as (
+    select
+        deal_id,
+        stage_id,
+        status,
+        closed_at,
+        known_at,
+        is_complete,
+        is_from_later_export,
+        {% for column in columns -%}
+            last_{{ column }}['v'] as {{ column }},
+        {% endfor -%}
+        version_number
+    from carried
 ),
 
 aliases as (
@@ -79,6 +136,7 @@ resolved as (
         deals.is_complete,
         deals.is_from_later_export,
         deals.known_at,
+        deals.version_number,
         coalesce(
             coalesce(deals.status, stages.stage_kind) in ('won', 'lost'), false
         ) as is_closed
@@ -92,55 +150,18 @@ resolved as (
             and deals.status = closing_stages.stage_kind
 ),
 
-ranked as (
+with_previous as (
     select
         *,
-        row_number() over (
-            partition by deal_id
-            order by
-                {{ total_order([
-                    'known_at', 'is_from_later_export', 'closed_at', 'created_at', 'stage_id', 'pipeline_id', 'amount',
-                    'currency', 'seller_id', 'account_id', 'lead_id', 'source', 'business_area',
-                    'segment', 'product', 'deal_type', 'partner_id', 'expected_close_on',
-                    'next_step_on', 'lost_reason', 'probability', 'is_deleted', 'is_complete'
-                ]) }}
-        ) as version_rank
+        lag(known_at) over (partition by deal_id order by version_number) as previous_known_at,
+        lag(is_closed) over (partition by deal_id order by version_number) as was_closed
     from resolved
-),
-
-{# What a later export does not tell of that day was as the last export before it had it. #}
-versions_with_earlier as (
-    select
-        deal_id,
-        lead_id,
-        pipeline_id,
-        stage_id,
-        created_at,
-        closed_at,
-        is_complete,
-        is_from_later_export,
-        known_at,
-        version_rank,
-        {% for column in [
-            'account_id', 'seller_id', 'amount', 'currency', 'source', 'business_area', 'segment',
-            'product', 'deal_type', 'partner_id', 'expected_close_on', 'next_step_on',
-            'lost_reason', 'probability', 'is_deleted',
-        ] -%}
-            case
-                when is_from_later_export
-                    then lag({{ column }}) over (partition by deal_id order by version_rank desc)
-                else {{ column }}
-            end as {{ column }},
-        {% endfor -%}
-        lag(known_at) over (partition by deal_id order by version_rank desc) as previous_known_at,
-        lag(is_closed) over (partition by deal_id order by version_rank desc) as was_closed
-    from ranked
 ),
 
 {# Of a deal an export had named, a later one adds a close that none of the day could tell. #}
 kept as (
     select *
-    from versions_with_earlier
+    from with_previous
     where
         not is_from_later_export
         or previous_known_at is null
@@ -168,11 +189,11 @@ select
     next_step_on,
     lost_reason,
     probability,
-    coalesce(is_deleted, false) as is_deleted,
+    is_deleted,
     is_complete,
     known_at,
-    version_rank = min(version_rank) over (partition by deal_id) as is_current,
-    version_rank = min(version_rank) over (
+    version_number = max(version_number) over (partition by deal_id) as is_current,
+    version_number = max(version_number) over (
         partition by deal_id, known_at
     ) as is_last_of_export
 from kept

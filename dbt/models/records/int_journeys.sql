@@ -1,9 +1,14 @@
 {#
     A lead and the deal it became are one journey. Of several deals from one lead, the first has
-    it; of several leads in one deal, the first is part of the journey and the others end by being
-    merged into it. A deal merged into another has a journey that ends there.
+    it; of several leads in one deal, the first is part of the journey. The others, those that
+    became no deal and those that joined an older one end by their conversion. A deal merged into
+    another has a journey that ends there.
 #}
 with
+
+run as (
+    select * from {{ ref('stg_run') }}
+),
 
 deals as (
     select * from {{ ref('int_deal_versions') }} where is_current
@@ -18,7 +23,7 @@ first_converted as (
         lead_id,
         min(known_at) as known_at
     from {{ ref('int_lead_versions') }}
-    where converted_deal_id is not null
+    where converted_deal_id is not null or converted_at is not null
     group by lead_id
 ),
 
@@ -46,8 +51,15 @@ links as (
 dated_links as (
     select
         links.*,
-        coalesce(leads.converted_at, first_converted.known_at, links.created_at) as converted_at
+        coalesce(leads.converted_at, first_converted.known_at, links.created_at) as converted_at,
+        {# Creations may carry only a date. #}
+        coalesce(
+            {{ local_date('links.created_at', 'run.zone') }}
+            < {{ local_date('leads.created_at', 'run.zone') }},
+            false
+        ) as is_older_deal
     from links
+    cross join run
     left join leads on links.lead_id = leads.lead_id
     left join first_converted on links.lead_id = first_converted.lead_id
 ),
@@ -56,10 +68,10 @@ ranked_links as (
     select
         *,
         row_number() over (
-            partition by deal_id order by converted_at asc nulls last, lead_id asc
+            partition by deal_id, is_older_deal order by converted_at asc nulls last, lead_id asc
         ) as lead_rank,
         row_number() over (
-            partition by lead_id order by created_at asc nulls last, deal_id asc
+            partition by lead_id, is_older_deal order by created_at asc nulls last, deal_id asc
         ) as deal_rank
     from dated_links
 ),
@@ -69,7 +81,7 @@ pairs as (
         deal_id,
         lead_id
     from ranked_links
-    where lead_rank = 1 and deal_rank = 1
+    where lead_rank = 1 and deal_rank = 1 and not is_older_deal
 ),
 
 deal_journeys as (
@@ -78,19 +90,20 @@ deal_journeys as (
         deals.deal_id,
         pairs.lead_id,
         statements.merged_into_deal_id as merged_into_journey_id,
-        statements.merged_at,
-        statements.known_at as merge_known_at
+        coalesce(statements.merged_at, statements.known_at) as ended_at,
+        statements.known_at as end_known_at
     from deals
     left join pairs on deals.deal_id = pairs.deal_id
     left join statements on deals.deal_id = statements.deal_id
 ),
 
-{# A lead that became a deal begun with another lead. #}
-joined_late as (
+{# The deal that a lead joined: one begun with another lead, or older than the lead. #}
+joined as (
     select
         lead_id,
         deal_id,
-        converted_at
+        converted_at,
+        row_number() over (partition by lead_id order by is_older_deal) as joined_rank
     from ranked_links
     where deal_rank = 1
 ),
@@ -100,12 +113,13 @@ lead_journeys as (
         'lead:' || leads.lead_id as journey_id,
         cast(null as string) as deal_id,
         leads.lead_id,
-        joined_late.deal_id as merged_into_journey_id,
-        joined_late.converted_at as merged_at,
-        joined_late.converted_at as merge_known_at
+        joined.deal_id as merged_into_journey_id,
+        coalesce(joined.converted_at, leads.converted_at, first_converted.known_at) as ended_at,
+        coalesce(first_converted.known_at, joined.converted_at) as end_known_at
     from leads
     left join pairs on leads.lead_id = pairs.lead_id
-    left join joined_late on leads.lead_id = joined_late.lead_id
+    left join joined on leads.lead_id = joined.lead_id and joined.joined_rank = 1
+    left join first_converted on leads.lead_id = first_converted.lead_id
     where pairs.lead_id is null
 )
 

@@ -1,3 +1,8 @@
+{% set columns = [
+    'pipeline_id', 'source', 'campaign', 'seller_id', 'created_at', 'converted_at',
+    'converted_deal_id', 'segment', 'is_deleted',
+] %}
+
 with
 
 leads as (
@@ -8,65 +13,68 @@ aliases as (
     select * from {{ ref('int_seller_aliases') }}
 ),
 
-ranked as (
+numbered as (
     select
-        leads.lead_id,
-        leads.pipeline_id,
-        leads.stage_id,
-        leads.source,
-        leads.campaign,
-        coalesce(aliases.seller_id, leads.seller_id) as seller_id,
-        leads.created_at,
-        leads.converted_at,
-        leads.converted_deal_id,
-        leads.segment,
-        coalesce(leads.is_deleted, false) as is_deleted,
-        leads.is_complete,
-        leads.is_from_later_export,
-        leads.known_at,
+        *,
+        {% for column in columns if column != 'is_deleted' -%}
+            {{ is_stated(column) }} as is_stated_{{ column }},
+        {% endfor -%}
+        {# A list that has no such column does not show what was deleted. #}
+        not is_from_later_export as is_stated_is_deleted,
         row_number() over (
-            partition by leads.lead_id
+            partition by lead_id
             order by
-                {{ total_order([
-                    'leads.known_at', 'leads.is_from_later_export', 'leads.converted_at',
-                    'leads.created_at', 'leads.stage_id', 'leads.pipeline_id', 'leads.source', 'leads.campaign', 'leads.seller_id',
-                    'leads.converted_deal_id', 'leads.segment', 'leads.status',
-                    'leads.is_deleted', 'leads.is_complete'
-                ]) }}
-        ) as version_rank
+                known_at asc,
+                is_from_later_export asc,
+                {{ made_order(['stage_id', 'status'] + columns) }}
+        ) as version_number
     from leads
-    left join aliases on leads.seller_id = aliases.alias_id
 ),
 
-{# What a later export does not tell of that day was as the last export before it had it. #}
-versions_with_earlier as (
+carried as (
     select
         lead_id,
-        pipeline_id,
         stage_id,
-        created_at,
-        converted_at,
-        converted_deal_id,
+        known_at,
         is_complete,
         is_from_later_export,
-        known_at,
-        version_rank,
-        {% for column in ['source', 'campaign', 'seller_id', 'segment', 'is_deleted'] -%}
-            case
-                when is_from_later_export
-                    then lag({{ column }}) over (partition by lead_id order by version_rank desc)
-                else {{ column }}
-            end as {{ column }},
+        {% for column in columns -%}
+            {{ last_known(column, 'lead_id', column in ('pipeline_id', 'created_at')) }}
+                as last_{{ column }},
         {% endfor -%}
-        lag(known_at) over (partition by lead_id order by version_rank desc) as previous_known_at,
-        lag(converted_at) over (partition by lead_id order by version_rank desc) as was_converted_at
-    from ranked
+        version_number
+    from numbered
+),
+
+versions as (
+    select
+        carried.lead_id,
+        carried.stage_id,
+        carried.known_at,
+        carried.is_complete,
+        carried.is_from_later_export,
+        {% for column in columns if column not in ('seller_id', 'is_deleted') -%}
+            carried.last_{{ column }}['v'] as {{ column }},
+        {% endfor -%}
+        coalesce(carried.last_is_deleted['v'], false) as is_deleted,
+        coalesce(aliases.seller_id, carried.last_seller_id['v']) as seller_id,
+        carried.version_number
+    from carried
+    left join aliases on carried.last_seller_id['v'] = aliases.alias_id
+),
+
+with_previous as (
+    select
+        *,
+        lag(known_at) over (partition by lead_id order by version_number) as previous_known_at,
+        lag(converted_at) over (partition by lead_id order by version_number) as was_converted_at
+    from versions
 ),
 
 {# Of a lead an export had named, a later one adds a conversion that none of the day could tell. #}
 kept as (
     select *
-    from versions_with_earlier
+    from with_previous
     where
         not is_from_later_export
         or previous_known_at is null
@@ -88,11 +96,11 @@ select
     converted_at,
     converted_deal_id,
     segment,
-    coalesce(is_deleted, false) as is_deleted,
+    is_deleted,
     is_complete,
     known_at,
-    version_rank = min(version_rank) over (partition by lead_id) as is_current,
-    version_rank = min(version_rank) over (
+    version_number = max(version_number) over (partition by lead_id) as is_current,
+    version_number = max(version_number) over (
         partition by lead_id, known_at
     ) as is_last_of_export
 from kept

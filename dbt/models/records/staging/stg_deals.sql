@@ -8,8 +8,16 @@ run as (
     select * from {{ ref('stg_run') }}
 ),
 
+sightings as (
+    select
+        load_id,
+        known_at,
+        made_number
+    from {{ source('raw', 'sightings') }}
+),
+
 deals as (
-    select distinct
+    select
         deals.deal_id,
         deals.lead_id,
         deals.account_id,
@@ -32,13 +40,17 @@ deals as (
         deals.lost_reason,
         deals.probability,
         deals.is_deleted,
-        deals.known_at,
+        coalesce(sightings.known_at, deals.known_at) as known_at,
+        coalesce(sightings.made_number, 0) as made_number,
+        deals.record_number,
+        deals.stated_columns,
         deals.is_complete,
         run.as_of_at
     from {{ source('raw', 'deals') }} as deals
+    left join sightings on deals.load_id = sightings.load_id
     inner join run
         on
-            deals.known_at <= run.as_of_at
+            coalesce(sightings.known_at, deals.known_at) <= run.as_of_at
             or (run.knowledge_basis = 'as_reconstructed' and deals.created_at <= run.as_of_at)
 ),
 
@@ -76,6 +88,12 @@ select
     case when known_at <= as_of_at then is_deleted end as is_deleted,
     least(known_at, as_of_at) as known_at,
     is_complete and known_at <= as_of_at as is_complete,
+    made_number,
+    record_number,
+    case
+        when known_at <= as_of_at then stated_columns
+        else ' lead_id pipeline_id stage_id status created_at closed_at '
+    end as stated_columns,
     known_at > as_of_at as is_from_later_export
 from ranked
 where known_at <= as_of_at or known_at = first_later_at

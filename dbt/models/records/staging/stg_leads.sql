@@ -8,8 +8,16 @@ run as (
     select * from {{ ref('stg_run') }}
 ),
 
+sightings as (
+    select
+        load_id,
+        known_at,
+        made_number
+    from {{ source('raw', 'sightings') }}
+),
+
 leads as (
-    select distinct
+    select
         leads.lead_id,
         leads.pipeline_id,
         leads.stage_id,
@@ -22,13 +30,17 @@ leads as (
         leads.converted_deal_id,
         leads.segment,
         leads.is_deleted,
-        leads.known_at,
+        coalesce(sightings.known_at, leads.known_at) as known_at,
+        coalesce(sightings.made_number, 0) as made_number,
+        leads.record_number,
+        leads.stated_columns,
         leads.is_complete,
         run.as_of_at
     from {{ source('raw', 'leads') }} as leads
+    left join sightings on leads.load_id = sightings.load_id
     inner join run
         on
-            leads.known_at <= run.as_of_at
+            coalesce(sightings.known_at, leads.known_at) <= run.as_of_at
             or (run.knowledge_basis = 'as_reconstructed' and leads.created_at <= run.as_of_at)
 ),
 
@@ -58,6 +70,12 @@ select
     case when known_at <= as_of_at then is_deleted end as is_deleted,
     least(known_at, as_of_at) as known_at,
     is_complete and known_at <= as_of_at as is_complete,
+    made_number,
+    record_number,
+    case
+        when known_at <= as_of_at then stated_columns
+        else ' pipeline_id created_at converted_at converted_deal_id '
+    end as stated_columns,
     known_at > as_of_at as is_from_later_export
 from ranked
 where known_at <= as_of_at or known_at = first_later_at
