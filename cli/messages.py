@@ -117,6 +117,9 @@ def say_files(files: list[FileOutcome], every: bool) -> None:
             detail = f"{file.accepted:,} of {file.records:,} records, known {file.known_at}"
             click.echo(f"  {file.outcome:<9} {file.name} by {file.file_kind}: {detail}")
             _say_details(file)
+        elif file.unused and file.outcome in ("landed", "relanded"):
+            unused = ", ".join(file.unused)
+            click.echo(f"  {file.outcome:<9} {file.name}: not asked for by the mapping: {unused}")
 
 
 def _say_details(file: FileOutcome) -> None:

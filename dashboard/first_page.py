@@ -19,6 +19,10 @@ HORIZON = """
     where dimension = 'all' and estimated_rate is not null
 """
 
+UNKNOWN_DEALS = """
+    select table_name, sum(n_records) from unknown_deals group by table_name order by table_name
+"""
+
 # Pipelines whose open stages are all of leads.
 OF_LEADS = """
     (select pipeline_id from dim_stages where stage_kind = 'open' group by pipeline_id
@@ -109,6 +113,10 @@ def text(folder: Path) -> str:
             lines.append(
                 f"{n_conflicts:,} values are told differently by exports of one moment; the later "
                 "made is taken (see export_conflicts)"
+            )
+        for table, n in _rows(connection, UNKNOWN_DEALS):
+            lines.append(
+                f"{n:,} records of {table} are of deals that no export knows (see unknown_deals)"
             )
         horizon = _rows(connection, HORIZON)[0][0]
         if horizon is None:

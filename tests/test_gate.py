@@ -59,6 +59,24 @@ def moves(n: int, gone: int, day: str = "2026-03-31") -> pd.DataFrame:
     return frame.assign(record_type="deal", known_at=frame["occurred_at"])
 
 
+def unknown(n: int, of: int) -> pd.DataFrame:
+    """One logged change each of `n` deals that no export knows."""
+    row = {"table_name": "deal_changes", "system_id": "crm", "n_records": 1}
+    return pd.DataFrame(
+        [{**row, "deal_id": f"crm:{i}", "n_records_of_system": of} for i in range(n)]
+    )
+
+
+def test_too_many_records_of_unknown_deals_need_a_confirmation_once() -> None:
+    name = "few_records_are_of_unknown_deals"
+    for before in (None, unknown(9, 100)):
+        result = ask(name, unknown(11, 100), before)
+        assert result.outcome == FAILED
+        assert "deal_changes of crm" in result.detail
+    # What was published is confirmed.
+    assert ask(name, unknown(12, 100), unknown(11, 100)).outcome == PASSED
+
+
 def ask(name: str, now: pd.DataFrame, before: pd.DataFrame | None) -> CheckResult:
     (expectation,) = (e for e in expectations.EXPECTATIONS if e.name == name)
     return expectations._asked(expectation, expectations.Frames(now, before), Validator(), {})
@@ -104,6 +122,7 @@ def test_a_first_run_and_a_small_company_are_not_applicable(
         "fct_stage_transitions": moves(100, 3),
         "conversion_estimates": wins(0.2, effective_n=40),
         "time_in_stage": won_visits(20).assign(n_events=5),
+        "unknown_deals": unknown(n=9, of=100),
     }
     frame = now.get(expectation.table, rates(1.0, n_mature=10))
     for before in (None, frame):

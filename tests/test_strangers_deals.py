@@ -12,6 +12,7 @@ from conftest import CASES, build, mart
 
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
+from publishing.gate.expectations import EXPECTATIONS
 
 
 def built(home: Home, case: str, as_of: date) -> Path:
@@ -410,3 +411,29 @@ def test_lines_of_one_export_that_contradict_are_counted_and_listed(home: Home) 
     }  # fmt: skip
     (landed,) = [f for f in Landing(home).run().files if f.name.startswith("list")]
     assert landed.notes["records that repeat one of deals"] == 2
+
+
+def test_what_is_told_of_deals_that_no_export_knows_is_listed(home: Home) -> None:
+    (home.mappings / "log.yml").write_text(
+        LOG.replace("    tables:\n      deals:", "    names: [log*]\n    tables:\n      deals:")
+        + """  changes:
+    doc: Changes alone
+    headers: [[Changed deal], [At]]
+    known_at: {constant: 2026-02-20}
+    tables:
+      deal_changes:
+        columns:
+          {deal_id: Changed deal, field: {constant: stage_id}, new_value: To, occurred_at: At,
+           fidelity: {constant: event_log}}
+"""
+    )
+    shutil.copy(CASES / "01-history-begins-later.csv", home.inbox)
+    (home.inbox / "changes.csv").write_text(
+        "Changed deal,To,At\n" + "".join(f"gone{i},Quote,2026-01-1{i} 10:00\n" for i in range(6))
+    )
+    marts = build(home, date(2026, 3, 1))
+    unknown = mart(marts, "unknown_deals")
+    assert unknown["n_records"].sum() == 6
+    assert set(unknown["n_records_of_system"]) == {10}
+    (expectation,) = (e for e in EXPECTATIONS if e.table == "unknown_deals")
+    assert expectation.select(unknown)["export"].tolist() == ["deal_changes of log"]

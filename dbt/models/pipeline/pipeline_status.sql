@@ -86,10 +86,11 @@ pushes as (
 entries as (
     select
         journey_id,
-        max(occurred_at) as entered_at
+        occurred_at as entered_at,
+        occurred_at_earliest as entered_at_earliest,
+        row_number() over (partition by journey_id order by move_number desc) as entry_from_last
     from moves
     where not is_correction
-    group by journey_id
 ),
 
 {# What is logged on the lead that a deal came from is about the deal too. #}
@@ -168,8 +169,11 @@ open_deals as (
         entries.entered_at,
         {{ seconds_between('entries.entered_at', 'run.as_of_at') }} as seconds_in_stage,
         done.last_activity_at,
-        {{ seconds_between('coalesce(done.last_activity_at, entries.entered_at)', 'run.as_of_at') }}
-            as seconds_without_activity,
+        {# Without any activity: since it entered its stage, not since an export first showed it. #}
+        {{ seconds_between(
+            'coalesce(done.last_activity_at, entries.entered_at_earliest, entries.entered_at)',
+            'run.as_of_at'
+        ) }} as seconds_without_activity,
         case
             when deals.next_step_on >= run.as_of or done.next_activity_on is null
                 then deals.next_step_on
@@ -182,7 +186,8 @@ open_deals as (
         run.idle_days
     from standing
     inner join deals on standing.deal_id = deals.deal_id
-    inner join entries on standing.journey_id = entries.journey_id
+    inner join entries
+        on standing.journey_id = entries.journey_id and entries.entry_from_last = 1
     inner join newest on standing.deal_id = newest.deal_id
     inner join states
         on newest.deal_id = states.deal_id and newest.state_number = states.state_number
