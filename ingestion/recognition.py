@@ -100,7 +100,7 @@ def _recognised(
             partial.append(Partial(named, share, file_kind, missing[0], headers))
         else:
             as_marked = marked is None or marked == dialect.encoding
-            complete.append((named, len(mapping.headers), as_marked, file_kind))
+            complete.append((named, file_kind.fitting_headers(headers), as_marked, file_kind))
     if not complete:
         unreadable = [f for f in found.values() if isinstance(f, FileRejected)]
         raise _unrecognised(partial, unreadable, file_format)

@@ -139,6 +139,9 @@ SIGHTING_COLUMNS = (
     Column(
         "made_number", CellType.INTEGER, NONE, "Its place among all exports, as they were made."
     ),
+    Column(
+        "series", TEXT, NONE, "Its file mapping and name without digits: one list, again and again."
+    ),
 )
 
 # The one row of `raw.run`.

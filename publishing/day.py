@@ -18,7 +18,7 @@ from ingestion.landing.report import Report, save_report
 from publishing import dbt_build, estimates
 from publishing.catalogue import published_models, published_tables, test_names
 from publishing.dbt_build import Built
-from publishing.gate import expectations, landed_files
+from publishing.gate import asking, expectations, landed_files
 from publishing.gate.checks import FAILED, CheckResult, Refused, Results
 from publishing.inputs import KnowledgeBasis
 from publishing.lease import Lease
@@ -87,7 +87,7 @@ class Day:
         """Ask what is expected of the distributions, against the last published set."""
         self.say(f"asking {len(expectations.EXPECTATIONS)} expectations")
         before = PublishedSets(self.home).last_before(self.warehouse.as_of)
-        results = expectations.evaluate(self.warehouse, before, self.home.company())
+        results = asking.evaluate(self.warehouse, before, self.home.company())
         self.results.store("expectation", results)
         return results
 

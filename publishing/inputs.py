@@ -28,7 +28,7 @@ class BuildInputs(Stored):
     loads: list[str]
     files: dict[str, list[str]]
     run: dict[str, str | int]
-    sightings: list[tuple[str, str | None, int]]
+    sightings: list[tuple[str, str | None, int, str]]
 
     def paths(self, table: str, home: Home) -> list[Path]:
         """The Parquet files of one input table."""
@@ -48,7 +48,7 @@ def choose_inputs(
         for table in TABLES
     }
     run = _run_row(home.company(), as_of, knowledge_basis)
-    seen = [(s.load_id, s.known_at, s.made_number) for s in sightings(home, loads)]
+    seen = [(s.load_id, s.known_at, s.made_number, s.series) for s in sightings(home, loads)]
     return BuildInputs(loads=loads, files=files, run=run, sightings=seen)
 
 

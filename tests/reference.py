@@ -270,6 +270,22 @@ class Reference:
                 stage = self.book.closing(pipeline, status) or f"{pipeline or ''}:{status}"
         return pipeline, stage
 
+    def is_created_late(self, row: Row) -> bool:
+        """Closed on an earlier day than created: the creation tells of no beginning."""
+        pipeline, stage = self.stands(row)
+        is_closed = self.book.kind(pipeline, stage, self.today) in ("won", "lost")
+        is_closed = is_closed or row.get("status") in ("won", "lost")
+        closed, created = row.get("closed_at"), row["created_at"]
+        if not is_closed or closed is None or created is None or closed > row["known_at"]:
+            return False
+        return self.run.day(closed) < self.run.day(created)
+
+    def closed_from(self, row: Row) -> str | None:
+        """The open stage that stands beside a won or lost status."""
+        pipeline = self.stands(row)[0]
+        is_open = self.book.kind(pipeline, row["stage_id"], self.today) == "open"
+        return row["stage_id"] if is_open and row.get("status") in ("won", "lost") else None
+
     def log_until(self, deal_id: str) -> datetime | None:
         times = [r["last"] for r in self.changes[deal_id] if r["fidelity"] == "event_log"]
         return max(times, default=None)
@@ -406,6 +422,19 @@ class Reference:
             if stage is None:
                 continue
             at = row["known_at"]
+            left = self.closed_from(row)
+            if left and (
+                previous is None
+                or previous[1] != pipeline
+                or (previous[2] != left and previous[2] != stage)
+            ):
+                close = self._observation(record, row, pipeline, stage, previous, row is last)
+                begun = None if self.is_created_late(row) else row["created_at"]
+                earliest = previous[0] if previous else begun if begun and begun <= at else None
+                where = self.book.only_pipeline(left) or pipeline
+                found.append(
+                    Event(close.at, record, where, left, "snapshot_diff", 3, at, at, earliest)
+                )
             is_new = previous is None or previous[1:] != (pipeline, stage)
             late = converted is not None and at > converted
             if late and previous is not None and previous[0] > converted:
@@ -435,7 +464,7 @@ class Reference:
         where = self.book.only_pipeline(stage) or pipeline
         if is_close and closed is not None and closed <= at:
             close = closed
-            if created is not None and created <= at:
+            if created is not None and created <= at and not self.is_created_late(row):
                 close = max(close, created)
             if previous is not None and previous[2] != stage:
                 close = max(close, previous[0])
@@ -451,7 +480,7 @@ class Reference:
 
     def created(self, record: str, versions: list[Row], key: str, lead: str | None) -> list[Event]:
         row = versions[-1]
-        if row["created_at"] is None:
+        if row["created_at"] is None or self.is_created_late(row):
             return []
         grown_from = self.leads.get(lead or "") if record == "deal" else None
         if grown_from and grown_from[-1]["pipeline_id"] == self.stands(row)[0]:
@@ -478,7 +507,9 @@ class Reference:
         at = row["created_at"]
         return [Event(at, record, where, stage, fidelity, 4, at, versions[0]["known_at"])]
 
-    def chosen(self, claims: list[Event], log_until: datetime | None) -> list[Event]:
+    def chosen(
+        self, claims: list[Event], log_until: datetime | None, created: datetime | None
+    ) -> list[Event]:
         """The best source for the time it covers, the others before and after."""
         claims = [c for c in claims if c.at <= self.run.as_of_at]
         kept = []
@@ -516,6 +547,10 @@ class Reference:
                 )
             ):
                 kept.append(claim)
+        if created and kept:
+            first = min(kept, key=lambda c: (c.at, c.order is None, c.order or ()))
+            if first.rank < 3 and first.at - created > timedelta(days=1):
+                first.earliest = created
         return kept
 
     def removals(self, record: str, versions: list[Row], key: str) -> list[Event]:
@@ -622,12 +657,12 @@ class Reference:
             versions = self.deals[deal]
             said = self.logged(deal) + self.observed("deal", versions)
             said += self.created("deal", versions, deal, lead)
-            claims += self.chosen(said, self.log_until(deal))
+            claims += self.chosen(said, self.log_until(deal), versions[-1]["created_at"])
         started = min((c.at for c in claims), default=None)
         if lead in self.leads:
             versions = self.leads[lead]
             said = self.observed("lead", versions) + self.created("lead", versions, lead, None)
-            for claim in self.chosen(said, None):
+            for claim in self.chosen(said, None, versions[-1]["created_at"]):
                 if started and claim.at > started:
                     if claim.rank != 4:
                         continue
@@ -697,7 +732,7 @@ class Reference:
             claims = self.events(journey)
             at_once = defaultdict(int)
             for claim in claims:
-                if claim.stage is not None:
+                if claim.stage is not None and claim.fidelity != "snapshot_diff":
                     at_once[claim.record, claim.at] += 1
             events = self.in_order(claims)
             moves = [
@@ -724,6 +759,7 @@ class Reference:
             "fidelity": event.fidelity, "is_time_inferred": event.is_inferred,
             "is_bulk": event.is_bulk,
             "is_order_inferred": is_crowded and event.stage is not None
+            and event.fidelity != "snapshot_diff"
             and (event.is_tie or event.order is None) and event.removal is None,
             "is_mistake": False, "is_correction": False,
             "is_conversion": event.removal == "convert"

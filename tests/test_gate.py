@@ -7,7 +7,7 @@ import pytest
 
 from ingestion.company import Company
 from ingestion.home import Home
-from publishing.gate import expectations
+from publishing.gate import asking, expectations
 from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult, Refused, Results
 from publishing.gate.great_expectations import Validator
 
@@ -79,7 +79,7 @@ def test_too_many_records_of_unknown_deals_need_a_confirmation_once() -> None:
 
 def ask(name: str, now: pd.DataFrame, before: pd.DataFrame | None) -> CheckResult:
     (expectation,) = (e for e in expectations.EXPECTATIONS if e.name == name)
-    return expectations._asked(expectation, expectations.Frames(now, before), Validator(), {})
+    return asking.asked(expectation, expectations.Frames(now, before), Validator(), {})
 
 
 @pytest.mark.parametrize(
@@ -155,8 +155,8 @@ def test_an_accepted_change_passes_on_its_day_only() -> None:
     (expectation,) = (e for e in expectations.EXPECTATIONS if e.name == "amounts_keep_their_scale")
     frames = expectations.Frames(deals(60, 100_000), deals(60))
     for day, outcome in ((date(2026, 3, 31), NOT_APPLICABLE), (date(2026, 4, 1), FAILED)):
-        allowed = expectations.accepted(company, day)
-        assert expectations._asked(expectation, frames, Validator(), allowed).outcome == outcome
+        allowed = asking.accepted(company, day)
+        assert asking.asked(expectation, frames, Validator(), allowed).outcome == outcome
 
 
 def test_a_missing_result_or_one_of_another_run_refuses(home: Home) -> None:

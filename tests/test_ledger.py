@@ -249,7 +249,11 @@ def test_conversion_counts_equal_a_recount_of_the_reference(simulated: Path) -> 
             reached = _reached(known, entry, moves[i + 1 :])
             assert not (reached["won"] and reached["lost"])
             followed = (known.run.as_of_at - entry["occurred_at"]).total_seconds()
-            mature = followed >= 180 * 86_400
+            earliest = entry["occurred_at_earliest"]
+            if entry["fidelity"] != "snapshot_diff" and earliest is None:
+                earliest = entry["occurred_at"]
+            is_timed = earliest is not None and entry["occurred_at"] - earliest <= timedelta(45)
+            mature = followed >= 180 * 86_400 and is_timed
             for definition, at in reached.items():
                 hit = at is not None and (at - entry["occurred_at"]).total_seconds() <= 180 * 86_400
                 counts[stage[1], definition, "n_entered"] += 1

@@ -29,7 +29,12 @@ MODELS: list[Stored] = [
     RECEIPT,
     Report(files=[FileOutcome(name="a", outcome="landed", rules={"x: missing": 2})], loads=["l"]),
     StepResults(results=[CheckResult("a", "dbt", "failed", "why")]),
-    BuildInputs(loads=["l"], files={"deals": ["landed/l/deals.parquet"]}, run={"bulk_deals": 5}),
+    BuildInputs(
+        loads=["l"],
+        files={"deals": ["landed/l/deals.parquet"]},
+        run={"bulk_deals": 5},
+        sightings=[("l", "2026-01-01 00:00:00", 1, "crm/deals deals"), ("l", None, 2, "")],
+    ),
     Status(),
 ]
 

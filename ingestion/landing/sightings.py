@@ -30,12 +30,14 @@ class Sighting(NamedTuple):
     """A load seen at a moment (UTC, as text; None where its rows say when), and its place in time.
 
     `made_number` orders exports as they were made: by moment, time of day in the name, number of
-    the download, arrival.
+    the download, arrival. `series` are the exports of one kind whose names differ only in days and
+    numbers: one list, exported again and again.
     """
 
     load_id: str
     known_at: str | None
     made_number: int
+    series: str
 
 
 def sightings(home: Home, loads: list[str]) -> list[Sighting]:
@@ -48,15 +50,25 @@ def sightings(home: Home, loads: list[str]) -> list[Sighting]:
         kind = mappings.file_kinds.get(manifest.file_kind)
         if receipt is None or kind is None:
             continue
-        found += [(*when, manifest.load_id) for when in _moments(receipt, kind, company)]
+        moments = _moments(receipt, kind, company)
+        found += [(*moment, manifest.file_kind, manifest.load_id) for moment in moments]
     return [
-        Sighting(load_id, known_at, number)
-        for number, (known_at, *_, load_id) in enumerate(sorted(found, key=_order), start=1)
+        Sighting(load_id, known_at, number, _series(file_kind, name))
+        for number, (known_at, _, _, _, name, file_kind, load_id) in enumerate(
+            sorted(found, key=_order), start=1
+        )
     ]
 
 
-def _order(moment: tuple[str | None, str, int, str, str, str]) -> tuple[str, str, int, str, str]:
-    known_at, clock, copy, arrived_at, name, load_id = moment
+def _series(file_kind: str, name: str) -> str:
+    letters = re.sub(r"[\W\d_]+", "", name.lower())
+    return f"{file_kind} {letters}"
+
+
+def _order(
+    moment: tuple[str | None, str, int, str, str, str, str],
+) -> tuple[str, str, int, str, str]:
+    known_at, clock, copy, arrived_at, name, _, load_id = moment
     return known_at or "", clock, copy, arrived_at, f"{name} {load_id}"
 
 

@@ -71,6 +71,15 @@ class FileKind:
             if not any(has_header(headers, wanted) for wanted in alternatives)
         ]
 
+    def fitting_headers(self, headers: list[str]) -> int:
+        """How many different headers of the file make it this mapping's."""
+        first = (
+            next(wanted for wanted in alternatives if has_header(headers, wanted))
+            for alternatives in self.mapping.headers
+            if any(has_header(headers, wanted) for wanted in alternatives)
+        )
+        return len(set(first))
+
 
 @dataclass(frozen=True)
 class Mappings:

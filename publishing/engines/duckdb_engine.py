@@ -41,7 +41,7 @@ class DuckDBEngine:
             connection.execute(f"create table raw.sightings ({columns})")
             if inputs.sightings:
                 connection.executemany(
-                    "insert into raw.sightings values (?, ?, ?)", inputs.sightings
+                    "insert into raw.sightings values (?, ?, ?, ?)", inputs.sightings
                 )
             connection.execute("checkpoint")
 

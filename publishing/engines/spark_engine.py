@@ -61,8 +61,8 @@ class SparkEngine:
 
         schema = ", ".join(f"{c.name} {_type(c.sql_type)}" for c in SIGHTING_COLUMNS)
         rows = [
-            (load_id, datetime.fromisoformat(known_at) if known_at else None, number)
-            for load_id, known_at, number in inputs.sightings
+            (load_id, datetime.fromisoformat(known_at) if known_at else None, *others)
+            for load_id, known_at, *others in inputs.sightings
         ]
         self.session.createDataFrame(rows, schema).write.saveAsTable("raw.sightings")
 

@@ -1,7 +1,7 @@
 """Expectations about the distributions of what BI reads.
 
 Belongs here: what is expected of which table, when it can be asked, and why.
-Does not belong here: asking Great Expectations (`great_expectations`).
+Does not belong here: asking them of a build (`asking`).
 
 An expectation compares with the last published set, because no absolute bound fits both a company
 with 30 deals a year and one with millions. It declares when it can be asked; where it cannot, the
@@ -11,20 +11,11 @@ evaluated, it fails: an empty frame passes every column expectation of Great Exp
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
-from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 
-from ingestion.company import Company
-from ingestion.sql import literal
-from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
-from publishing.gate.great_expectations import Validator, expectation_types
-from publishing.schema import RENAMED_COLUMNS, RENAMED_TABLES, SCHEMA_VERSION
-from publishing.set_manifest import read_manifest
-from publishing.warehouse import Warehouse
+from publishing.gate.great_expectations import expectation_types
 
 
 @dataclass(frozen=True)
@@ -310,64 +301,3 @@ EXPECTATIONS = (
         build=_published_before,
     ),
 )
-
-
-def evaluate(
-    warehouse: Warehouse, last_published: Path | None, company: Company
-) -> list[CheckResult]:
-    """Ask every expectation of the marts in `warehouse`, against the last published set."""
-    frames = {
-        table: Frames(
-            _frame(warehouse.marts / f"{table}.parquet"),
-            _published_frame(last_published, table),
-        )
-        for table in sorted({expectation.table for expectation in EXPECTATIONS})
-    }
-    validator = Validator()
-    return [
-        _asked(
-            expectation, frames[expectation.table], validator, accepted(company, warehouse.as_of)
-        )
-        for expectation in EXPECTATIONS
-    ]
-
-
-def accepted(company: Company, as_of: date) -> dict[str, str]:
-    return {a.check: a.why for a in company.accepted_changes if a.as_of == as_of}
-
-
-def _asked(
-    expectation: Expectation, frames: Frames, validator: Validator, allowed: dict[str, str]
-) -> CheckResult:
-    name = expectation.name
-    frames = expectation.frames(frames)
-    if reason := expectation.not_applicable(frames):
-        return CheckResult(name, "expectation", NOT_APPLICABLE, reason)
-    before = frames.before if frames.before is not None else frames.now.iloc[:0]
-    finding = validator.finding(frames.now, expectation.build(before))
-    if not finding:
-        return CheckResult(name, "expectation", PASSED)
-    if name in allowed:
-        detail = f"{finding}; accepted in company.yml: {allowed[name]}"
-        return CheckResult(name, "expectation", NOT_APPLICABLE, detail)
-    detail = f"{expectation.table}: {finding}. {expectation.reason}"
-    return CheckResult(name, "expectation", FAILED, detail)
-
-
-def _published_frame(folder: Path | None, table: str) -> pd.DataFrame | None:
-    """A table of the last published set, by its present names; None if it had no such table."""
-    if folder is None:
-        return None
-    path = folder / f"{table}.parquet"
-    if read_manifest(folder).schema_version < SCHEMA_VERSION:
-        path = folder / f"{RENAMED_TABLES.get(table, table)}.parquet"
-    if not path.exists():
-        return None
-    old_names = {old: new for new, old in RENAMED_COLUMNS.get(table, {}).items()}
-    return _frame(path).rename(columns=old_names)
-
-
-def _frame(path: Path) -> pd.DataFrame:
-    """A published table as a frame; money as float, which distributions can bear."""
-    with duckdb.connect() as connection:
-        return connection.execute(f"select * from read_parquet({literal(str(path))})").df()

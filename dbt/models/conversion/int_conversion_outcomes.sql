@@ -16,27 +16,35 @@ by_definition as (
     select
         *,
         'next_any' as definition_id,
-        next_any_at as reached_at
+        next_any_at as reached_at,
+        next_any_at_earliest as reached_at_earliest,
+        is_next_any_inferred as is_reach_inferred
     from entries
     where stage_id is not null or record_type = 'lead'
     union all
     select
         *,
         'next_direct' as definition_id,
-        next_direct_at as reached_at
+        next_direct_at as reached_at,
+        next_direct_at_earliest as reached_at_earliest,
+        is_next_direct_inferred as is_reach_inferred
     from entries
     where stage_id is not null
     union all
     select
         *,
         'won' as definition_id,
-        won_at as reached_at
+        won_at as reached_at,
+        won_at_earliest as reached_at_earliest,
+        is_won_inferred as is_reach_inferred
     from entries
     union all
     select
         *,
         'lost' as definition_id,
-        lost_at as reached_at
+        lost_at as reached_at,
+        lost_at_earliest as reached_at_earliest,
+        is_lost_inferred as is_reach_inferred
     from entries
 ),
 
@@ -47,7 +55,20 @@ timed as (
         {{ seconds_between('by_definition.entered_at', 'by_definition.followed_until_at') }}
             as seconds_followed,
         {{ seconds_between('by_definition.entered_at', 'by_definition.reached_at') }}
-            as seconds_to_reach
+            as seconds_to_reach,
+        case
+            when
+                by_definition.entered_at_earliest is not null
+                or by_definition.fidelity <> 'snapshot_diff'
+                then {{ seconds_between(
+                    'coalesce(by_definition.entered_at_earliest, by_definition.entered_at)',
+                    'by_definition.entered_at'
+                ) }}
+        end as entry_width,
+        {{ seconds_between(
+            'coalesce(by_definition.reached_at_earliest, by_definition.reached_at)',
+            'by_definition.reached_at'
+        ) }} as reach_width
     from by_definition
     cross join horizons
 ),
@@ -55,7 +76,9 @@ timed as (
 outcomes_within_horizons as (
     select
         *,
-        seconds_followed >= horizon_days * 86400 as is_mature,
+        {# Its time may be unknown to within a quarter of the horizon: more, and nothing is told. #}
+        seconds_followed >= horizon_days * 86400
+        and coalesce(entry_width <= horizon_days * 21600, false) as is_mature,
         coalesce(seconds_to_reach <= horizon_days * 86400, false) as is_reached
     from timed
 )

@@ -12,6 +12,10 @@ periods as (
     select * from {{ ref('int_stage_periods') }}
 ),
 
+seen as (
+    select * from {{ ref('int_seen_until') }}
+),
+
 merged as (
     select distinct journey_id
     from {{ ref('fct_stage_transitions') }}
@@ -273,10 +277,10 @@ select
     entries.is_time_inferred,
     entries.fidelity,
     case
-        {# Found in the stage by the first export: entered at any time before. #}
+        {# Found in the stage by the first export or the log: entered at any time before. #}
         when
-            entries.fidelity = 'snapshot_diff'
-            and coalesce(entries.entered_at_earliest < follow_up.first_known_at, true)
+            entries.entered_at_earliest < follow_up.first_known_at
+            or (entries.entered_at_earliest is null and entries.fidelity = 'snapshot_diff')
             then null
         when
             entries.entered_at >= follow_up.history_starts_at
@@ -285,19 +289,23 @@ select
         {# Of those begun before history, later stages have no known beginning. #}
         when coalesce(entries.stage_rank, 1) = 1 then follow_up.history_starts_at
     end as followed_from_at,
-    least(run.as_of_at, follow_up.last_known_at) as followed_until_at,
+    least(run.as_of_at, coalesce(seen.seen_until_at, follow_up.last_known_at)) as followed_until_at,
     departures.occurred_at as left_at,
     departures.occurred_at_earliest as left_at_earliest,
     next_any.occurred_at as next_any_at,
     next_any.occurred_at_earliest as next_any_at_earliest,
+    next_any.is_time_inferred as is_next_any_inferred,
     next_direct.occurred_at as next_direct_at,
     next_direct.occurred_at_earliest as next_direct_at_earliest,
+    next_direct.is_time_inferred as is_next_direct_inferred,
     next_role.occurred_at as next_role_at,
     next_role.occurred_at_earliest as next_role_at_earliest,
     won.occurred_at as won_at,
     won.occurred_at_earliest as won_at_earliest,
+    won.is_time_inferred as is_won_inferred,
     lost.occurred_at as lost_at,
     lost.occurred_at_earliest as lost_at_earliest,
+    lost.is_time_inferred as is_lost_inferred,
     entries.seller_id,
     entries.segment,
     entries.business_area,
@@ -309,6 +317,7 @@ left join follow_up
     on
         entries.system_id = follow_up.system_id
         and entries.record_type = follow_up.record_type
+left join seen on entries.journey_id = seen.journey_id
 left join targets
     on
         entries.journey_id = targets.journey_id

@@ -138,11 +138,40 @@ chosen as (
         and {{ seconds_between('occurred_at', 'better_first_at') }} >= 60
 ),
 
+{#
+    A log or date column that begins more than a day after the creation, with no stage before: the deal
+    was taken in with an old date, or the days between were not told. It came into that stage then
+    or before.
+#}
+created as (
+    select
+        journey_id,
+        record_type,
+        created_at
+    from {{ ref('int_record_versions') }}
+    where is_current
+),
+
+begun as (
+    select
+        chosen.*,
+        row_number() over (
+            partition by chosen.journey_id, chosen.record_type
+            order by chosen.occurred_at asc, chosen.order_number asc nulls last
+        ) as claim_number,
+        created.created_at
+    from chosen
+    inner join created
+        on
+            chosen.journey_id = created.journey_id
+            and chosen.record_type = created.record_type
+),
+
 deal_starts as (
     select
         journey_id,
         min(occurred_at) as deal_started_at
-    from chosen
+    from begun
     where record_type = 'deal'
     group by journey_id
 )
@@ -158,7 +187,14 @@ select
             then deal_starts.deal_started_at
         else chosen.occurred_at
     end as occurred_at,
-    chosen.occurred_at_earliest,
+    case
+        when
+            chosen.claim_number = 1
+            and chosen.fidelity_rank < 3
+            and {{ seconds_between('chosen.created_at', 'chosen.occurred_at') }} > 86400
+            then chosen.created_at
+        else chosen.occurred_at_earliest
+    end as occurred_at_earliest,
     chosen.recorded_at,
     chosen.known_at,
     chosen.order_number,
@@ -172,7 +208,7 @@ select
         chosen.record_type = 'lead'
         and coalesce(chosen.occurred_at > deal_starts.deal_started_at, false)
     ) as is_time_inferred
-from chosen
+from begun as chosen
 left join deal_starts on chosen.journey_id = deal_starts.journey_id
 where
     chosen.record_type = 'deal'

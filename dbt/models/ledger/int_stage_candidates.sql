@@ -72,11 +72,12 @@ closes as (
         coalesce(
             stages.stage_kind in ('won', 'lost') and versions.closed_at <= versions.known_at, false
         ) as has_close_time,
-        {# Not before the creation, nor while an earlier export still showed it elsewhere. #}
+        {# Not before the creation that day, nor while an earlier export showed it elsewhere. #}
         greatest(
             versions.closed_at,
             case
-                when versions.created_at <= versions.known_at then versions.created_at
+                when versions.created_at <= versions.known_at and not versions.is_created_late
+                    then versions.created_at
                 else versions.closed_at
             end,
             case
@@ -147,6 +148,39 @@ observed as (
             or previous_stage_id <> stage_id
             or previous_pipeline_id <> pipeline_id
             or is_current
+        )
+),
+
+{# The stage beside a won or lost status: entered by then, if no export before showed it. #}
+closed_from as (
+    select
+        journey_id,
+        record_type,
+        pipeline_id as deal_pipeline_id,
+        closed_from_stage_id as stage_id,
+        case when has_close_time then close_at else seen_at end as occurred_at,
+        case
+            when previous_known_at is not null then previous_known_at
+            when created_at <= seen_at and not is_created_late then created_at
+        end as occurred_at_earliest,
+        known_at as recorded_at,
+        known_at,
+        cast(null as bigint) as order_number,
+        'snapshot_diff' as fidelity,
+        cast(3 as bigint) as fidelity_rank,
+        false as is_current_close,
+        false as is_time_inferred,
+        false as is_bulk,
+        false as is_tie,
+        cast(null as timestamp) as log_known_until
+    from shown
+    where
+        closed_from_stage_id is not null
+        and seen_at is not null
+        and (
+            previous_stage_id is null
+            or previous_pipeline_id <> pipeline_id
+            or (previous_stage_id <> closed_from_stage_id and previous_stage_id <> stage_id)
         )
 ),
 
@@ -227,6 +261,7 @@ created as (
     where
         versions.is_current
         and versions.created_at is not null
+        and not versions.is_created_late
         and lead_pipelines.journey_id is null
 ),
 
@@ -234,6 +269,8 @@ claims as (
     select * from logged
     union all
     select * from observed
+    union all
+    select * from closed_from
     union all
     select * from created
 )

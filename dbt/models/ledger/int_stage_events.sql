@@ -44,7 +44,7 @@ ordered as (
                 claims.pipeline_id asc nulls last,
                 claims.occurred_at_earliest asc nulls last
         ) as event_number,
-        count(claims.stage_id) over (
+        count(case when claims.fidelity <> 'snapshot_diff' then claims.stage_id end) over (
             partition by claims.journey_id, claims.record_type, claims.occurred_at
         ) as n_at_once
     from claims
@@ -136,6 +136,7 @@ select
     is_bulk,
     removal is null
     and stage_id is not null
+    and fidelity <> 'snapshot_diff'
     and n_at_once > 1
     and (is_tie or order_number is null) as is_order_inferred
 from kept

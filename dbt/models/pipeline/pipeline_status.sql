@@ -40,6 +40,10 @@ deals as (
     select * from {{ ref('int_deal_versions') }} where is_current
 ),
 
+seen as (
+    select * from {{ ref('int_last_seen') }} where record_type = 'deal'
+),
+
 states as (
     select * from {{ ref('int_deal_states') }}
 ),
@@ -181,13 +185,15 @@ open_deals as (
         end as next_step_on,
         states.expected_close_on,
         coalesce(pushes.n_pushed, 0) as n_pushed,
-        deals.known_at as last_seen_at,
+        seen.last_seen_at,
+        seen.is_off_its_list as is_gone,
         run.as_of,
         run.idle_days
     from standing
     inner join deals on standing.deal_id = deals.deal_id
     inner join entries
         on standing.journey_id = entries.journey_id and entries.entry_from_last = 1
+    inner join seen on standing.deal_id = seen.record_id
     inner join newest on standing.deal_id = newest.deal_id
     inner join states
         on newest.deal_id = states.deal_id and newest.state_number = states.state_number
@@ -222,5 +228,6 @@ select
     coalesce(expected_close_on < as_of, false) as is_overdue,
     cast(n_pushed as bigint) as n_pushed,
     last_seen_at,
+    is_gone,
     as_of
 from open_deals

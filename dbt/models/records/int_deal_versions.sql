@@ -10,6 +10,10 @@
 
 with
 
+run as (
+    select * from {{ ref('stg_run') }}
+),
+
 records as (
     select * from {{ ref('stg_deals') }}
 ),
@@ -118,6 +122,14 @@ resolved as (
                 )
             else deals.stage_id
         end as stage_id,
+        {# Beside won or lost: the stage that it was won or lost from. #}
+        case
+            when
+                deals.status in ('won', 'lost')
+                and stages.stage_kind = 'open'
+                and not deals.is_from_later_export
+                then deals.stage_id
+        end as closed_from_stage_id,
         deals.amount,
         deals.currency,
         deals.source,
@@ -152,10 +164,23 @@ resolved as (
 
 with_previous as (
     select
-        *,
-        lag(known_at) over (partition by deal_id order by version_number) as previous_known_at,
-        lag(is_closed) over (partition by deal_id order by version_number) as was_closed
+        resolved.*,
+        {# Closed on an earlier day than created: entered afterwards, so that tells no beginning. #}
+        coalesce(
+            resolved.is_closed
+            and resolved.closed_at <= resolved.known_at
+            and {{ local_date('resolved.closed_at', 'run.zone') }}
+            < {{ local_date('resolved.created_at', 'run.zone') }},
+            false
+        ) as is_created_late,
+        lag(resolved.known_at) over (
+            partition by resolved.deal_id order by resolved.version_number
+        ) as previous_known_at,
+        lag(resolved.is_closed) over (
+            partition by resolved.deal_id order by resolved.version_number
+        ) as was_closed
     from resolved
+    cross join run
 ),
 
 {# Of a deal an export had named, a later one adds a close that none of the day could tell. #}
@@ -175,6 +200,7 @@ select
     seller_id,
     pipeline_id,
     stage_id,
+    closed_from_stage_id,
     amount,
     currency,
     source,
@@ -186,6 +212,7 @@ select
     created_at,
     expected_close_on,
     closed_at,
+    is_created_late,
     next_step_on,
     lost_reason,
     probability,

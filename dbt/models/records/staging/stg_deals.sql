@@ -12,8 +12,18 @@ sightings as (
     select
         load_id,
         known_at,
-        made_number
+        made_number,
+        series
     from {{ source('raw', 'sightings') }}
+),
+
+{# Of a history the rows know their own times, and the file all that was until the last of them. #}
+files as (
+    select
+        load_id,
+        max(known_at) as known_at
+    from {{ source('raw', 'deals') }}
+    group by load_id
 ),
 
 deals as (
@@ -41,12 +51,15 @@ deals as (
         deals.probability,
         deals.is_deleted,
         coalesce(sightings.known_at, deals.known_at) as known_at,
+        coalesce(sightings.known_at, files.known_at) as file_known_at,
         coalesce(sightings.made_number, 0) as made_number,
+        coalesce(sightings.series, '') as series,
         deals.record_number,
         deals.stated_columns,
         deals.is_complete,
         run.as_of_at
     from {{ source('raw', 'deals') }} as deals
+    inner join files on deals.load_id = files.load_id
     left join sightings on deals.load_id = sightings.load_id
     inner join run
         on
@@ -87,8 +100,10 @@ select
     case when known_at <= as_of_at then probability end as probability,
     case when known_at <= as_of_at then is_deleted end as is_deleted,
     least(known_at, as_of_at) as known_at,
+    least(file_known_at, as_of_at) as file_known_at,
     is_complete and known_at <= as_of_at as is_complete,
     made_number,
+    series,
     record_number,
     case
         when known_at <= as_of_at then stated_columns
