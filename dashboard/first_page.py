@@ -114,6 +114,12 @@ def text(folder: Path) -> str:
                 f"{n_conflicts:,} values are told differently by exports of one moment; the later "
                 "made is taken (see export_conflicts)"
             )
+        n_gone = _rows(connection, "select count(*) from pipeline_status where is_gone")[0][0]
+        if n_gone:
+            lines.append(
+                f"{n_gone:,} of the open deals are gone from the lists they stood on; they are "
+                "followed as far as they were seen (is_gone in pipeline_status)"
+            )
         for table, n in _rows(connection, UNKNOWN_DEALS):
             lines.append(
                 f"{n:,} records of {table} are of deals that no export knows (see unknown_deals)"

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from conftest import CASES, build, mart
 
 from ingestion.home import Home
@@ -365,6 +366,58 @@ def test_of_two_exports_of_a_day_the_later_made_holds_and_the_conflict_is_listed
     conflicts = mart(marts, "export_conflicts")
     assert conflicts["column_name"].value_counts()["stage_id"] == 10
     assert (conflicts["n_values"] == 2).all()
+
+
+def test_what_was_imported_with_old_dates_is_not_timed(home: Home) -> None:
+    """Ten of the 30 in Appointment came by an import, two years after their create date."""
+    marts = files(home, "26", "hubspot*", date(2026, 11, 20))
+    found = entered(marts, 90, "next_any").loc[("default", "appointmentscheduled")]
+    assert (found["n_entered"], found["n_mature"], found["n_reached"]) == (30, 20, 10)
+    moves = mart(marts, "fct_stage_transitions")
+    assert moves["seconds_in_from_stage"].max() < 90 * 86_400
+    imported = moves[moves["occurred_on"].astype(str).str[:10] == "2026-02-01"]
+    assert len(imported) == 30 and (imported["occurred_at_earliest"].dt.year == 2024).all()
+    entries = mart(marts, "fct_stage_entries")
+    assert entries["followed_from_at"].notna().sum() == 20 + 10 + 20
+
+
+def test_the_stage_beside_lost_is_where_it_was_lost_from(home: Home) -> None:
+    marts = files(home, "27", "pipedrive_deals*", date(2026, 11, 20))
+    lost = mart(marts, "fct_stage_transitions").query("move_kind == 'lost'")
+    left = lost["from_stage_id"].str.replace("pipedrive:", "").value_counts().to_dict()
+    assert left == {"Proposal Made": 20, "Qualified": 10}
+    assert not lost["is_order_inferred"].any()
+    found = entered(marts, 365, "lost")
+    assert found.loc[("default", "Proposal Made"), "n_entered"] == 20
+    # Between the creation and the loss, four months: too wide to say within which time.
+    assert found.loc[("default", "Proposal Made"), "n_mature"] == 0
+
+
+@pytest.mark.parametrize(("case", "pattern"), [("25", "pipedrive*"), ("27", "opportunities*")])
+def test_who_vanishes_from_lists_of_open_deals_is_followed_no_further(
+    home: Home, case: str, pattern: str
+) -> None:
+    marts = files(home, case, pattern, date(2026, 11, 20))
+    gone = mart(marts, "pipeline_status").groupby("is_gone")["last_seen_at"].agg(["size", "max"])
+    assert gone["size"].to_dict() == {False: 15, True: 15}
+    assert gone.loc[True, "max"] == pd.Timestamp("2026-03-01 22:59:59")
+    created = mart(marts, "fct_stage_entries").query("stage_id.isnull()")
+    assert created["followed_until_at"].value_counts().tolist() == [15, 15]
+    found = entered(marts, 30, "won")
+    assert found["n_entered"].max() == 30
+    assert found["n_mature"].max() == 15
+
+
+def test_closed_before_created_is_no_conversion_in_no_time(home: Home) -> None:
+    (home.mappings / "list.yml").write_text(LIST)
+    (home.inbox / "list-2026-05-31.csv").write_text(
+        "Deal ID,Stage,Created,Closed,Seller\na,Won,2026-03-07,2026-02-10,Bo\n"
+    )
+    marts = build(home, date(2026, 6, 30))
+    ((kind, stage, *_),) = moves_of(marts, "a")
+    assert (kind, stage) == ("create", "Won")
+    assert mart(marts, "fct_stage_entries").empty
+    assert mart(marts, "dim_deals")["closed_on"].astype(str).tolist() == ["2026-02-10"]
 
 
 def test_bytes_seen_again_are_that_state_again(home: Home) -> None:
