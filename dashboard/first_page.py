@@ -23,6 +23,10 @@ UNKNOWN_DEALS = """
     select table_name, sum(n_records) from unknown_deals group by table_name order by table_name
 """
 
+SHARED_NAMES = """
+    select count(*), coalesce(sum(n_records), 0) from seller_aliases where reason = 'shared_name'
+"""
+
 # Pipelines whose open stages are all of leads.
 OF_LEADS = """
     (select pipeline_id from dim_stages where stage_kind = 'open' group by pipeline_id
@@ -119,6 +123,12 @@ def text(folder: Path) -> str:
             lines.append(
                 f"{n_gone:,} of the open deals are gone from the lists they stood on; they are "
                 "followed as far as they were seen (is_gone in pipeline_status)"
+            )
+        n_shared, n_called = _rows(connection, SHARED_NAMES)[0]
+        if n_shared:
+            lines.append(
+                f"{n_called:,} deals and leads name an owner as {n_shared:,} names that several "
+                "sellers share; their seller is unknown (see seller_aliases)"
             )
         for table, n in _rows(connection, UNKNOWN_DEALS):
             lines.append(

@@ -192,7 +192,7 @@ def _exports(
         rows["deals"].append({
             "deal_id": "deal", "lead_id": lead,
             "account_id": draw(st.sampled_from(["a1", "a2", None])),
-            "seller_id": draw(st.sampled_from([*SELLERS, "Ann", None])),
+            "seller_id": draw(st.sampled_from([*SELLERS, "Ann", "ANN", "Bo", None])),
             "pipeline_id": pipeline, "stage_id": stage,
             "status": status, "amount": draw(st.sampled_from(["100", "250.50", None])),
             "currency": draw(st.sampled_from(["SEK", "EUR", "NOK"])),

@@ -137,7 +137,8 @@ class Reference:
         }
         self.today = run.day(run.as_of_at)
         self.book = Book(known.get("stages", []))
-        self.aliases = self._aliases(known.get("sellers", []))
+        self.names = self._names(known.get("sellers", []))
+        self.aliases = self._aliases(self.names)
         self.deals = self._versions(known.get("deals", []), "deal_id")
         self.leads = self._versions(known.get("leads", []), "lead_id")
         self.accounts = self._versions(known.get("accounts", []), "account_id")
@@ -154,14 +155,22 @@ class Reference:
     # --- inputs ----------------------------------------------------------------------------------
 
     @staticmethod
-    def _aliases(sellers: list[Row]) -> dict[str, str]:
+    def _names(sellers: list[Row]) -> dict[str | None, str]:
+        """The folded name of each seller, with its system; empty where it has none."""
         latest = {row["seller_id"]: row for row in sorted(sellers, key=lambda r: r["known_at"])}
-        names = defaultdict(set)
-        for seller_id, row in latest.items():
-            if row["name"]:
-                names[f"{seller_id.split(':')[0]}:{row['name']}"].add(seller_id)
-        found = {name: min(ids) for name, ids in names.items() if len(ids) == 1}
-        return {**found, **{seller_id: seller_id for seller_id in latest}}
+        return {
+            seller_id: f"{seller_id.split(':')[0]}:{row['name']}".lower() if row["name"] else ""
+            for seller_id, row in latest.items()
+        }
+
+    @staticmethod
+    def _aliases(names: dict[str | None, str]) -> dict[str | None, str | None]:
+        called = defaultdict(set)
+        for seller_id, name in names.items():
+            if name:
+                called[name].add(seller_id)
+        found = {name: min(ids) if len(ids) == 1 else None for name, ids in called.items()}
+        return {**found, **{seller_id: seller_id for seller_id in names}}
 
     @staticmethod
     def _seen(row: Row, sightings: list[Row]) -> list[Row]:
@@ -359,7 +368,21 @@ class Reference:
         history.sort(key=lambda pair: pair[0])
         if name != "seller_id":
             return history
-        return [(at, self.aliases.get(value, value)) for at, value in history]
+        found: list[tuple[datetime, Any]] = []
+        known = None
+        for at, value in history:
+            seller = self._seller(value)
+            if value is not None and seller is None:
+                # A name that two share: it stays with the one who has it.
+                seller = known if self.names.get(known) == value.lower() else None
+            else:
+                known = seller
+            found.append((at, seller))
+        return found
+
+    def _seller(self, value: str | None) -> str | None:
+        """Whom an id or a name in any spelling means; a name that two share means nobody."""
+        return self.aliases.get(value, self.aliases.get((value or "").lower(), value))
 
     # --- claims of one record --------------------------------------------------------------------
 

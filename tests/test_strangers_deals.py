@@ -420,6 +420,30 @@ def test_closed_before_created_is_no_conversion_in_no_time(home: Home) -> None:
     assert mart(marts, "dim_deals")["closed_on"].astype(str).tolist() == ["2026-02-10"]
 
 
+def test_a_name_that_two_share_is_no_third_seller(home: Home) -> None:
+    """Twenty-five deals of Anna Berg 51 and 52; a later view of others names her only by name."""
+    marts = files(home, "25", "hubspot*", date(2026, 11, 24))
+    sellers = mart(marts, "dim_sellers")
+    assert set(sellers["seller_id"]) == {"hubspot:51", "hubspot:52", "hubspot:53"}
+    named = mart(marts, "seller_aliases").set_index("alias_id")
+    assert named.loc["hubspot:Anna Berg", "reason"] == "shared_name"
+    assert pd.isna(named.loc["hubspot:Anna Berg", "seller_id"])
+    deals = mart(marts, "dim_deals").set_index("deal_id")
+    # She had them, whichever of the two she is.
+    assert deals.loc["hubspot:9031", "seller_id"] == "hubspot:51"
+    assert deals.loc["hubspot:9035", "seller_id"] == "hubspot:52"
+    changes = mart(marts, "fct_pipeline_changes")
+    assert not changes["movement"].str.contains("owner").any()
+
+
+def test_a_name_in_four_spellings_is_one_seller(home: Home) -> None:
+    marts = files(home, "27", "opportunities*", date(2026, 11, 20))
+    sellers = {"salesforce:Eva Lind", "salesforce:Bo Lund"}
+    assert set(mart(marts, "dim_sellers")["seller_id"]) == sellers
+    told = mart(marts, "seller_aliases")
+    assert set(told["reason"]) == {"other_spelling"}
+
+
 def test_bytes_seen_again_are_that_state_again(home: Home) -> None:
     """Lost and moved by mistake on 2 October; on the 3rd and on 20 November all is as before."""
     marts = files(home, "28", "pipedrive*", date(2026, 11, 20))

@@ -20,6 +20,14 @@ journeys as (
     select * from {{ ref('int_journeys') }}
 ),
 
+owners as (
+    select
+        entity_id,
+        value
+    from {{ ref('int_attribute_history') }}
+    where entity_type = 'deal' and field = 'seller_id' and valid_to is null
+),
+
 ranked_visits as (
     select
         visits.deal_id,
@@ -111,7 +119,7 @@ select
     deals.deal_id,
     journeys.lead_id,
     deals.account_id,
-    deals.seller_id,
+    coalesce(deals.seller_id, owners.value) as seller_id,
     deals.current_pipeline_id as pipeline_id,
     deals.current_stage_id as stage_id,
     case
@@ -139,6 +147,12 @@ select
 from placed as deals
 cross join run
 inner join journeys on deals.deal_id = journeys.deal_id
+{# Of a name that two share, the history knows whether one of them had the deal. #}
+left join owners
+    on
+        deals.deal_id = owners.entity_id
+        and deals.seller_id is null
+        and deals.named_seller_id is not null
 left join last_of_deals on deals.deal_id = last_of_deals.deal_id
 left join closings on deals.deal_id = closings.deal_id
 left join accounts on deals.account_id = accounts.account_id

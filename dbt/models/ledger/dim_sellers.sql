@@ -14,7 +14,7 @@ named as (
     union all
     select seller_id from {{ ref('int_attributes') }}
     union all
-    select coalesce(aliases.seller_id, credits.seller_id) as seller_id
+    select aliases.seller_id
     from {{ ref('stg_deal_credits') }} as credits
     left join aliases on credits.seller_id = aliases.alias_id
 ),

@@ -35,13 +35,13 @@ latest_exports as (
 stated as (
     select
         credits.deal_id,
-        coalesce(aliases.seller_id, credits.seller_id) as seller_id,
+        aliases.seller_id,
         max(cast(credits.share as decimal(9, 6))) as share
     from credits
     inner join latest_exports
         on credits.deal_id = latest_exports.deal_id and credits.known_at = latest_exports.known_at
     left join aliases on credits.seller_id = aliases.alias_id
-    group by credits.deal_id, coalesce(aliases.seller_id, credits.seller_id)
+    group by credits.deal_id, aliases.seller_id
 ),
 
 last_wins as (

@@ -34,6 +34,13 @@ aliases as (
     select * from {{ ref('int_seller_aliases') }}
 ),
 
+namesakes as (
+    select
+        seller_id,
+        lower({{ system_of('seller_id') }} || ':' || trim(name)) as folded_id
+    from {{ ref('int_sellers') }}
+),
+
 created as (
     select
         deal_id,
@@ -91,7 +98,8 @@ shown as (
             '{{ entity }}' as entity_type,
             {{ entity }}_id as entity_id,
             '{{ field }}' as field,
-            cast({{ field }} as string) as value,
+            {# Who is meant by a name is asked below: a name that two share is told, and nobody. #}
+            cast({{ 'named_seller_id' if field == 'seller_id' else field }} as string) as value,
             known_at
         from {{ entity }}s
         {% if not loop.last -%} union all {%- endif %}
@@ -146,7 +154,13 @@ last_of_instant as (
         all_values.entity_type,
         all_values.entity_id,
         all_values.field,
-        coalesce(aliases.seller_id, all_values.value) as value,
+        case
+            when all_values.field = 'seller_id' then aliases.seller_id else all_values.value
+        end as value,
+        case
+            when all_values.field = 'seller_id' and aliases.reason = 'shared_name'
+                then lower(all_values.value)
+        end as shared_name,
         all_values.valid_from,
         row_number() over (
             partition by
@@ -160,6 +174,43 @@ last_of_instant as (
     left join aliases on all_values.field = 'seller_id' and all_values.value = aliases.alias_id
 ),
 
+{# A name that two share leaves a deal with the one who has it. #}
+counted as (
+    select
+        *,
+        sum(case when shared_name is null then 1 else 0 end) over (
+            partition by entity_type, entity_id, field
+            order by valid_from rows between unbounded preceding and current row
+        ) as stretch
+    from last_of_instant
+    where instant_rank = 1
+),
+
+in_stretch as (
+    select
+        *,
+        max(case when shared_name is null then value end) over (
+            partition by entity_type, entity_id, field, stretch
+        ) as stretch_value
+    from counted
+),
+
+told as (
+    select
+        in_stretch.entity_type,
+        in_stretch.entity_id,
+        in_stretch.field,
+        case
+            when in_stretch.shared_name is null then in_stretch.value else namesakes.seller_id
+        end as value,
+        in_stretch.valid_from
+    from in_stretch
+    left join namesakes
+        on
+            in_stretch.stretch_value = namesakes.seller_id
+            and in_stretch.shared_name = namesakes.folded_id
+),
+
 {# Exports say the same every day: only a change begins a period. #}
 with_previous as (
     select
@@ -170,8 +221,7 @@ with_previous as (
         row_number() over (
             partition by entity_type, entity_id, field order by valid_from
         ) as period_number
-    from last_of_instant
-    where instant_rank = 1
+    from told
 )
 
 select

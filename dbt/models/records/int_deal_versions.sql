@@ -101,7 +101,8 @@ resolved as (
         deals.deal_id,
         deals.lead_id,
         deals.account_id,
-        coalesce(aliases.seller_id, deals.seller_id) as seller_id,
+        aliases.seller_id,
+        deals.seller_id as named_seller_id,
         deals.resolved_pipeline_id as pipeline_id,
         case
             {# Of where a later export shows it, only a close by then was true then. #}
@@ -198,6 +199,7 @@ select
     lead_id,
     account_id,
     seller_id,
+    named_seller_id,
     pipeline_id,
     stage_id,
     closed_from_stage_id,

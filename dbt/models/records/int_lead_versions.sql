@@ -57,7 +57,8 @@ versions as (
             carried.last_{{ column }}['v'] as {{ column }},
         {% endfor -%}
         coalesce(carried.last_is_deleted['v'], false) as is_deleted,
-        coalesce(aliases.seller_id, carried.last_seller_id['v']) as seller_id,
+        aliases.seller_id,
+        carried.last_seller_id['v'] as named_seller_id,
         carried.version_number
     from carried
     left join aliases on carried.last_seller_id['v'] = aliases.alias_id
@@ -92,6 +93,7 @@ select
     source,
     campaign,
     seller_id,
+    named_seller_id,
     created_at,
     converted_at,
     converted_deal_id,

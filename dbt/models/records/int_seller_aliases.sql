@@ -1,35 +1,115 @@
-{# Exports name an owner by id or by name. A name two sellers of a system share stays as it is. #}
+{#
+    Every way that exports name an owner, and whom it means: an id, or a name in any spelling. A
+    name that two sellers of a system share means neither. Ids have digits, and are not folded.
+#}
 with
 
 sellers as (
     select * from {{ ref('int_sellers') }}
 ),
 
-names as (
+named as (
     select
-        {{ system_of('seller_id') }} || ':' || name as alias_id,
-        min(seller_id) as seller_id
-    from sellers
-    where name is not null
-    group by {{ system_of('seller_id') }} || ':' || name
-    having count(*) = 1
+        seller_id as alias_id,
+        'deal' as record_type,
+        deal_id as record_id
+    from {{ ref('stg_deals') }}
+    union all
+    select
+        seller_id as alias_id,
+        'lead' as record_type,
+        lead_id as record_id
+    from {{ ref('stg_leads') }}
+    union all
+    select
+        old_value as alias_id,
+        'deal' as record_type,
+        deal_id as record_id
+    from {{ ref('stg_deal_changes') }}
+    where field = 'seller_id'
+    union all
+    select
+        new_value as alias_id,
+        'deal' as record_type,
+        deal_id as record_id
+    from {{ ref('stg_deal_changes') }}
+    where field = 'seller_id'
+    union all
+    select
+        seller_id as alias_id,
+        'deal' as record_type,
+        deal_id as record_id
+    from {{ ref('stg_deal_credits') }}
 ),
 
-new_names as (
+counted as (
     select
-        names.alias_id,
-        names.seller_id
-    from names
-    left join sellers on names.alias_id = sellers.seller_id
-    where sellers.seller_id is null
+        alias_id,
+        count(distinct record_type || ' ' || record_id) as n_records
+    from named
+    where alias_id is not null
+    group by alias_id
+),
+
+aliases as (
+    select
+        coalesce(counted.alias_id, sellers.seller_id) as alias_id,
+        coalesce(counted.n_records, 0) as n_records,
+        sellers.seller_id,
+        case
+            when translate(counted.alias_id, '0123456789', '') = counted.alias_id
+                then lower(counted.alias_id)
+            else counted.alias_id
+        end as folded_id
+    from counted
+    full outer join sellers on counted.alias_id = sellers.seller_id
+),
+
+names as (
+    select
+        lower({{ system_of('seller_id') }} || ':' || trim(name)) as folded_id,
+        min(seller_id) as seller_id,
+        count(*) as n_sellers
+    from sellers
+    where name is not null
+    group by lower({{ system_of('seller_id') }} || ':' || trim(name))
+),
+
+{% set name = without_system('alias_id') %}
+{# Whom no list of sellers names is called as most exports do. #}
+spellings as (
+    select
+        *,
+        first_value(alias_id) over (
+            partition by folded_id
+            order by
+                n_records desc,
+                {{ name }} in (upper({{ name }}), lower({{ name }})) asc,
+                alias_id asc
+        ) as commonest_id
+    from aliases
+    where seller_id is null
 )
 
 select
-    seller_id as alias_id,
-    seller_id
-from sellers
+    alias_id,
+    seller_id,
+    n_records,
+    cast(null as string) as reason
+from aliases
+where seller_id is not null
 union all
 select
-    alias_id,
-    seller_id
-from new_names
+    spellings.alias_id,
+    case
+        when names.n_sellers > 1 then null
+        else coalesce(names.seller_id, spellings.commonest_id)
+    end as seller_id,
+    spellings.n_records,
+    case
+        when names.n_sellers > 1 then 'shared_name'
+        when names.n_sellers = 1 then 'name_of_seller'
+        when spellings.alias_id <> spellings.commonest_id then 'other_spelling'
+    end as reason
+from spellings
+left join names on lower(spellings.alias_id) = names.folded_id
