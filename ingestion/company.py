@@ -107,12 +107,12 @@ class Company(Strict):
     def tz(self) -> ZoneInfo:
         return ZoneInfo(self.zone)
 
-    def end_of(self, day: date) -> datetime:
-        """The last second of `day` in the company's zone, as naive UTC.
+    def end_of(self, day: date, zone: str | None = None) -> datetime:
+        """The last second of `day` in the company's zone, or in `zone`, as naive UTC.
 
         The last second and not the next midnight: an interval bound must keep its own date.
         """
-        local = datetime.combine(day, time(23, 59, 59), tzinfo=self.tz)
+        local = datetime.combine(day, time(23, 59, 59), tzinfo=ZoneInfo(zone or self.zone))
         return local.astimezone(UTC).replace(tzinfo=None)
 
     def today(self) -> date:

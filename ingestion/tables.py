@@ -222,7 +222,13 @@ TABLES = {
                     choices=("new", "renewal", "expansion"),
                 ),
                 Column("partner_id", ID, NONE, "The partner it is sold through."),
-                Column("created_at", CellType.TIMESTAMP, NONE, "When the deal was created."),
+                Column(
+                    "created_at",
+                    CellType.TIMESTAMP,
+                    NONE,
+                    "When the deal was created.",
+                    is_past=True,
+                ),
                 Column(
                     "expected_close_on", CellType.DATE, NONE, "The close date the seller expects."
                 ),
@@ -322,7 +328,13 @@ TABLES = {
                 Column("campaign", TEXT, NONE, "The campaign that brought it."),
                 Column("seller_id", ID, PSEUDONYM, "The owner, by id or by name."),
                 Column("status", TEXT, NONE, "Status as the CRM words it."),
-                Column("created_at", CellType.TIMESTAMP, NONE, "When the lead was created."),
+                Column(
+                    "created_at",
+                    CellType.TIMESTAMP,
+                    NONE,
+                    "When the lead was created.",
+                    is_past=True,
+                ),
                 Column("converted_at", CellType.TIMESTAMP, NONE, "When it became a deal."),
                 Column("converted_deal_id", ID, NONE, "The deal it became."),
                 Column("segment", TEXT, NONE, "Market segment of the lead."),

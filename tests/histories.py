@@ -72,7 +72,8 @@ def _moves(draw: st.DrawFn, pipeline: str, created: datetime) -> list[Move]:
         at += timedelta(seconds=draw(st.sampled_from(GAPS)))
         if draw(st.integers(0, 9)) == 0:
             at = max(at, draw(st.sampled_from(BULK)))
-        if draw(st.integers(0, 14)) == 0:
+        # Some are moved on when they are won: to onboarding, say.
+        if draw(st.integers(0, 2 if moves[-1][1] == "W" else 14)) == 0:
             pipeline = "q" if pipeline == "p" else "p"
         before = moves[-1]
         bounce = len(moves) > 1 and draw(st.integers(0, 3)) == 0

@@ -113,6 +113,33 @@ def test_a_date_in_the_file_name_says_when_it_was_known(home: Home) -> None:
     assert Landing(home).run().files[0].known_at == "2026-05-04 21:59:59"
 
 
+def test_a_period_in_the_name_ends_when_the_report_was_made(home: Home) -> None:
+    name = "hubspot-crm-exports-all-deals-2026-01-01_2026-09-30.csv"
+    (home.inbox / name).write_text("Record ID,Deal Stage\n1,Closed Won\n")
+    assert Landing(home).run().files[0].known_at == "2026-09-30 21:59:59"
+
+
+def test_a_day_in_the_name_ends_in_the_zone_that_the_mapping_says(sheet: Home) -> None:
+    (sheet.inbox / "deals.csv").rename(sheet.inbox / "deals 2026-03-31.csv")
+    known_at = {"file_name": r"(\d{4}-\d\d-\d\d)", "zone": "America/New_York"}
+    own = {"stages": STAGES, "files": {"long": {"known_at": known_at}}}
+    (sheet.mappings / "sheet.yml").write_text(yaml.safe_dump(own))
+    assert Landing(sheet).run().files[0].known_at == "2026-04-01 03:59:59"
+
+
+def test_a_creation_a_year_ahead_is_caught_like_a_change_ahead(home: Home) -> None:
+    days = ["2026-03-02", "2026-04-02", "2026-04-30", "2027-03-02"]
+    (home.inbox / "hubspot-crm-exports-all-deals-2026-05-04.csv").write_text(
+        "Record ID,Deal Stage,Create Date\n"
+        + "".join(
+            f"{i},Closed Won,{day} 10:00\n" for i, day in enumerate(days * 10 + days[:3] * 90)
+        )
+    )
+    (file,) = Landing(home).run().files
+    assert file.outcome == "landed"
+    assert file.rules == {"Create Date: after_the_export_was_made": 10}
+
+
 def test_snapshots_are_known_row_by_row(sheet: Home) -> None:
     import duckdb
 

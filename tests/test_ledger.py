@@ -578,8 +578,6 @@ def test_dates_that_contradict_each_other_leave_the_deal_where_the_export_has_it
         # Lost, reopened, lost again with the first loss's date.
         + "twice,2026-01-31,Lost,2026-01-10,2026-01-20,,,\ntwice,2026-02-28,B,2026-01-10,,,,\n"
         + "twice,2026-03-31,Lost,2026-01-10,2026-01-20,,,\n"
-        # Created, it says, long after the export.
-        + "typo,2026-03-31,A,2062-01-10,,,,\n"
         # From one pipeline to another whose stage has the same name.
         + "moved,2026-01-31,A,,,default,,\nmoved,2026-02-28,A,,,other,,\n"
         + "moved,2026-03-31,D,,,other,,\n"
@@ -594,7 +592,6 @@ def test_dates_that_contradict_each_other_leave_the_deal_where_the_export_has_it
         "sheet:moved": ["create A", "pipeline_change A", "advance D"],
         "sheet:sameday": ["create -", "won Won"],
         "sheet:twice": ["create -", "lost Lost", "reopen_after_lost B", "lost Lost"],
-        "sheet:typo": ["create A"],
     }
     gap = moves.query("deal_id == 'sheet:gap' and move_kind == 'advance'").iloc[0]
     assert str(gap["occurred_at_earliest"]) == "2026-01-31 22:59:59"

@@ -38,7 +38,7 @@ def use_mapping(home: Home, **dialect: Any) -> None:
         "doc": "test",
         "formats": ["csv", "xlsx", "jsonl", "parquet"],
         "headers": [["Id"], ["Amount"]],
-        "known_at": {"constant": "2026-06-30"},
+        "known_at": {"constant": "2026-12-31"},
         "dialect": dialect,
         "tables": {"deals": {"columns": COLUMNS}},
     }
@@ -151,6 +151,8 @@ def test_probability(home: Home, text: str, expected: Any) -> None:
         ("2026-03-29 02:30", ["iso"], "local_time_skipped_by_summer_time"),
         ("2025-10-26 02:30", ["iso"], "2025-10-26 01:30:00"),  # twice: read as the later
         ("45631.5", ["excel_serial"], "2024-12-05 11:00:00"),
+        ("1767225600", ["epoch"], "2026-01-01 00:00:00"),
+        ("1767225600123", ["epoch_ms"], "2026-01-01 00:00:00.123000"),
     ],
 )
 def test_timestamps(home: Home, text: str, dates: list[str], expected: str) -> None:

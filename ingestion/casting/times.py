@@ -40,6 +40,14 @@ def _instant(context: Context, cell: Cell, text: str) -> tuple[str, str]:
                 f"case when {serial} between 20000 and 80000 "
                 f"then timestamp '{first}' + {seconds} end"
             )
+        elif form in ("epoch", "epoch_ms"):
+            # 9 and 10 digits are the years 1973–2286 in seconds; three more in milliseconds.
+            n_digits, to_micros = ("9,10", 1_000_000) if form == "epoch" else ("12,13", 1_000)
+            micros = f"round(try_cast({text} as double) * {to_micros})"
+            utc.append(
+                f"case when regexp_matches({text}, '^\\d{{{n_digits}}}([.]\\d+)?$') "
+                f"then make_timestamp(cast({micros} as bigint)) end"
+            )
         elif form == "iso":
             # By form first: a cast alone would drop an offset and read the rest.
             local.append(

@@ -59,7 +59,8 @@ def cast_column(context: Context, column: Column, cell: Cell) -> Cast:
         broken.append((Quarantine.UNKNOWN_VALUE, f"lower({text}) not in ({allowed})"))
         value = f"lower({value})"
     if column.is_past:
-        broken.append((Quarantine.AFTER_THE_EXPORT, f"v_{column.name} > v_known_at"))
+        ahead = f"v_{column.name} > v_known_at and year(v_{column.name}) <= 2100"
+        broken.append((Quarantine.AFTER_THE_EXPORT, ahead))
     if column.required:
         broken.append((Quarantine.MISSING, f"{text} is null"))
     return Cast(value, broken, cast.parsed, cast.is_ambiguous)

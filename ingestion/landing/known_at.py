@@ -15,18 +15,18 @@ from ingestion.reasons import Rejection
 
 
 def declared_known_at(file_kind: FileKind, receipt: Receipt, company: Company) -> datetime | None:
-    """The end of the declared day in the company's zone, as naive UTC; None if nothing says.
+    """The end of the declared day, as naive UTC; None if nothing says.
 
     Raises FileRejected for a date that is none.
     """
     known_at = file_kind.mapping.known_at
     if known_at.constant:
-        return company.end_of(known_at.constant)
+        return company.end_of(known_at.constant, known_at.zone)
     for seen in receipt.names:
         if day := known_by_name(file_kind, seen.name, company):
             return day
     if receipt.sidecar:
-        return company.end_of(_day(receipt.sidecar))
+        return company.end_of(_day(receipt.sidecar), known_at.zone)
     return None
 
 
@@ -35,13 +35,19 @@ def known_by_name(file_kind: FileKind, name: str, company: Company) -> datetime 
 
     Raises FileRejected for a date that is none.
     """
-    pattern = file_kind.mapping.known_at.file_name
-    if not pattern or file_kind.mapping.known_at.constant:
-        return None
-    # The file's own name first, then the archive or folder it came in.
+    known_at = file_kind.mapping.known_at
+    match = None if known_at.constant else day_in(known_at.file_name, name)
+    return company.end_of(_day(match.group(1)), known_at.zone) if match else None
+
+
+def day_in(pattern: str | None, name: str) -> re.Match[str] | None:
+    """Where a name tells its day: the file's own before the archive or folder it came in.
+
+    Of several days the latest: 2026-01-01_2026-09-30 is a report of a period, made at its end.
+    """
     for part in reversed(Path(name).parts):
-        if match := re.search(pattern, part):
-            return company.end_of(_day(match.group(1)))
+        if found := list(re.finditer(pattern, part)) if pattern else []:
+            return max(found, key=lambda match: re.sub(r"\D", "", match.group(1)))
     return None
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ingestion.company import Company
 from ingestion.home import Home
-from ingestion.landing.known_at import known_by_name
+from ingestion.landing.known_at import day_in, known_by_name
 from ingestion.landing.manifest import read_manifests
 from ingestion.landing.receipts import Receipt, SeenName, read_receipt
 from ingestion.mappings.loading import FileKind, Mappings
@@ -92,7 +92,6 @@ def _moments(
 
 
 def _clock(kind: FileKind, name: str) -> str:
-    pattern = kind.mapping.known_at.file_name
-    match = re.search(pattern, name) if pattern else None
+    match = day_in(kind.mapping.known_at.file_name, name)
     behind = CLOCK.match(name, match.end(1)) if match else None
     return "".join(behind.groups()) if behind else ""

@@ -48,8 +48,11 @@ class Dialect(Strict):
     def _are_formats(cls, dates: tuple[str, ...]) -> tuple[str, ...]:
         for form in dates:
             known = re.sub(r"%-?[YymdHIMSfpbBzjyaAe]|[^%]", "", form) == "" and "%" in form
-            if form not in ("iso", "excel_serial") and not known:
-                raise ValueError(f"{form!r} is not iso, excel_serial or strptime, as in %d/%m/%Y")
+            if form not in ("iso", "excel_serial", "epoch", "epoch_ms") and not known:
+                raise ValueError(
+                    f"{form!r} is not iso, excel_serial, epoch, epoch_ms or strptime, "
+                    "as in %d/%m/%Y"
+                )
         return dates
 
     @field_validator("zone")
@@ -185,11 +188,20 @@ class TableMapping(Strict):
 
 
 class KnownAt(Strict):
-    """When the export knew what it says: a pattern in its name, a fixed day, or a column."""
+    """When the export knew what it says: a pattern in its name, a fixed day, or a column.
+
+    A day ends in `zone`, or in the company's.
+    """
 
     file_name: str | None = None
     constant: date | None = None
     column: Cell | None = None
+    zone: str | None = None
+
+    @field_validator("zone")
+    @classmethod
+    def _is_a_zone(cls, zone: str | None) -> str | None:
+        return checked_zone(zone) if zone else None
 
     @field_validator("file_name")
     @classmethod
