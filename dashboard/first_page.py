@@ -27,6 +27,11 @@ SHARED_NAMES = """
     select count(*), coalesce(sum(n_records), 0) from seller_aliases where reason = 'shared_name'
 """
 
+UNMAPPED_TYPES = """
+    select coalesce(source_type, '(none)'), n_activities from unmapped_activity_types
+    order by n_activities desc, source_type
+"""
+
 # Pipelines whose open stages are all of leads.
 OF_LEADS = """
     (select pipeline_id from dim_stages where stage_kind = 'open' group by pipeline_id
@@ -112,28 +117,7 @@ def text(folder: Path) -> str:
             )
         n_deals, n_open = _rows(connection, "select n_deals, n_open from deal_counts")[0]
         lines = [f"{n_deals:,} deals, {n_open:,} of them open"]
-        n_conflicts = _rows(connection, "select count(*) from export_conflicts")[0][0]
-        if n_conflicts:
-            lines.append(
-                f"{n_conflicts:,} values are told differently by exports of one moment; the later "
-                "made is taken (see export_conflicts)"
-            )
-        n_gone = _rows(connection, "select count(*) from pipeline_status where is_gone")[0][0]
-        if n_gone:
-            lines.append(
-                f"{n_gone:,} of the open deals are gone from the lists they stood on; they are "
-                "followed as far as they were seen (is_gone in pipeline_status)"
-            )
-        n_shared, n_called = _rows(connection, SHARED_NAMES)[0]
-        if n_shared:
-            lines.append(
-                f"{n_called:,} deals and leads name an owner as {n_shared:,} names that several "
-                "sellers share; their seller is unknown (see seller_aliases)"
-            )
-        for table, n in _rows(connection, UNKNOWN_DEALS):
-            lines.append(
-                f"{n:,} records of {table} are of deals that no export knows (see unknown_deals)"
-            )
+        lines += _remarks(connection)
         horizon = _rows(connection, HORIZON)[0][0]
         if horizon is None:
             lines.append("Not enough data: nothing has been followed for 30 days after a stage.")
@@ -147,6 +131,41 @@ def text(folder: Path) -> str:
                 lines += _value_lines(rows)
             lines += _seller_lines(label, horizon, _rows(connection, SELLERS, asked))
     return "\n".join(lines)
+
+
+def _remarks(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What the sources leave open: to be known before the figures are read."""
+    lines = []
+    n_conflicts = _rows(connection, "select count(*) from export_conflicts")[0][0]
+    if n_conflicts:
+        lines.append(
+            f"{n_conflicts:,} values are told differently by exports of one moment; the later "
+            "made is taken (see export_conflicts)"
+        )
+    n_gone = _rows(connection, "select count(*) from pipeline_status where is_gone")[0][0]
+    if n_gone:
+        lines.append(
+            f"{n_gone:,} of the open deals are gone from the lists they stood on; they are "
+            "followed as far as they were seen (is_gone in pipeline_status)"
+        )
+    n_shared, n_called = _rows(connection, SHARED_NAMES)[0]
+    if n_shared:
+        lines.append(
+            f"{n_called:,} deals and leads name an owner as {n_shared:,} names that several "
+            "sellers share; their seller is unknown (see seller_aliases)"
+        )
+    for table, n in _rows(connection, UNKNOWN_DEALS):
+        lines.append(
+            f"{n:,} records of {table} are of deals that no export knows (see unknown_deals)"
+        )
+    unmapped = _rows(connection, UNMAPPED_TYPES)
+    if unmapped:
+        named = ", ".join(_cut(source_type, 23) for source_type, _ in unmapped[:MAX_ROWS])
+        lines.append(
+            f"{sum(n for _, n in unmapped):,} activities are of types that no mapping names, and "
+            f"so are no contact (see unmapped_activity_types): {named}"
+        )
+    return lines
 
 
 def _rows(

@@ -185,6 +185,9 @@ RUN_COLUMNS = (
     ),
 )
 
+ACTIVITY_TYPES = (
+    "call", "meeting", "email", "message", "mail_event", "task", "note", "other"
+)  # fmt: skip
 FIDELITY = ("event_log", "latest_per_stage", "snapshot_diff", "created_closed")
 
 TABLES = {
@@ -351,10 +354,12 @@ TABLES = {
                     "type",
                     TEXT,
                     NONE,
-                    "What was done; a `mail_event` is what became of a mail: opened, clicked, …",
+                    "What was done; a `mail_event` is what became of a mail: opened, clicked, …; "
+                    "`other` is of a type that no mapping names.",
                     required=True,
-                    choices=("call", "meeting", "email", "message", "mail_event", "task", "note"),
+                    choices=ACTIVITY_TYPES,
                 ),
+                Column("source_type", TEXT, NONE, "The type as the source words it."),
                 Column(
                     "occurred_at",
                     CellType.TIMESTAMP,

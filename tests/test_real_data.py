@@ -403,7 +403,7 @@ SEEDS = [
         "activity_id": "engagement_id", "occurred_at": "property_hs_timestamp"}),
     ("hubspot/engagement_email", "hubspot/engagements_synced", "activities", {
         "activity_id": "engagement_id", "occurred_at": "property_hs_timestamp"}),
-    ("hubspot/engagement_meeting", "hubspot/engagements_synced", "activities", {
+    ("hubspot/engagement_meeting", "hubspot/meetings_synced", "activities", {
         "activity_id": "engagement_id", "occurred_at": "start_time"}),
     ("hubspot/engagement_task", "hubspot/engagements_synced", "activities", {
         "activity_id": "engagement_id", "occurred_at": "property_hs_timestamp"}),

@@ -514,3 +514,21 @@ def test_what_is_told_of_deals_that_no_export_knows_is_listed(home: Home) -> Non
     assert set(unknown["n_records_of_system"]) == {10}
     (expectation,) = (e for e in EXPECTATIONS if e.table == "unknown_deals")
     assert expectation.select(unknown)["export"].tolist() == ["deal_changes of log"]
+
+
+def test_types_that_no_mapping_names_are_told_and_no_contact(home: Home) -> None:
+    marts = files(home, "27", "pipedrive*", date(2026, 11, 20))
+    unmapped = mart(marts, "unmapped_activity_types").set_index("source_type")["n_activities"]
+    assert unmapped.to_dict() == {"Demo": 1, "Site visit": 1, "Video call": 1, "WhatsApp": 1}
+    last = status(marts, ["last_activity_at"])["last_activity_at"]
+    assert last[["31", "36", "37", "38"]].notna().all()
+    assert last[["32", "33", "34", "35"]].isna().all()
+    (landed,) = [f for f in Landing(home).run().files if "activities" in f.name]
+    assert landed.notes["type WhatsApp, which no mapping names"] == 1
+
+
+def test_who_did_not_come_or_moved_the_meeting_was_not_met(home: Home) -> None:
+    last = status(files(home, "27", "hubspot*", date(2026, 11, 20)), ["last_activity_at"])
+    assert last["last_activity_at"].notna()[["6001", "6002", "6003"]].tolist() == [
+        True, False, False,
+    ]  # fmt: skip

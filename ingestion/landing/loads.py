@@ -109,7 +109,7 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
         first_rejects=connection.execute(
             "select record_number, rule from rejects order by all limit 5"
         ).fetchall(),
-        notes=_notes(sheet, job.file_kind, typed),
+        notes=_notes(sheet, job.file_kind, typed) | _unmapped_types(connection, typed),
         tables={table.name: _table_facts(connection, table) for table in typed},
         unmapped_headers=_unmapped(job.file_kind, sheet),
         money=_money(connection, typed),
@@ -136,6 +136,19 @@ def _notes(sheet: Sheet, file_kind: FileKind, typed: list[TypedTable]) -> dict[s
     if any(cell.row_number for cell in cells):
         notes["ids are places in this one file, and change with the next"] = sheet.n_records
     return notes
+
+
+def _unmapped_types(
+    connection: duckdb.DuckDBPyConnection, typed: list[TypedTable]
+) -> dict[str, int]:
+    """The types of activities that the mapping does not name, the most common ones."""
+    if not any(table.name == "activities" for table in typed):
+        return {}
+    rows = connection.execute(
+        "select source_type, count(*) from typed.activities where type = 'other' "
+        "and source_type is not null group by source_type order by 2 desc, 1 limit 20"
+    ).fetchall()
+    return {f"type {source_type}, which no mapping names": n for source_type, n in rows}
 
 
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:

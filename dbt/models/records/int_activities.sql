@@ -21,8 +21,8 @@ ranked as (
             partition by activity_id
             order by
                 {{ total_order([
-                    'known_at', 'occurred_at', 'completed_at', 'type', 'deal_id', 'lead_id',
-                    'outcome', 'is_deleted'
+                    'known_at', 'occurred_at', 'completed_at', 'type', 'source_type', 'deal_id',
+                    'lead_id', 'outcome', 'is_deleted'
                 ]) }}
         ) as version_rank
     from activities
@@ -49,6 +49,7 @@ timed as (
 select
     activity_id,
     type,
+    source_type,
     used_at as occurred_at,
     {{ local_date('used_at', 'zone') }} as occurred_on,
     deal_id,

@@ -8,6 +8,7 @@ activities as (
     select distinct
         activities.activity_id,
         activities.type,
+        activities.source_type,
         activities.occurred_at,
         activities.completed_at,
         activities.deal_id,
