@@ -56,7 +56,10 @@ def moves(n: int, gone: int, day: str = "2026-03-31") -> pd.DataFrame:
     deleted = pd.DataFrame({"journey_id": ids[n - gone :], "move_kind": "delete", "move_number": 2,
                             "occurred_at": pd.Timestamp(day)})  # fmt: skip
     frame = pd.concat([created, deleted], ignore_index=True)
-    return frame.assign(record_type="deal", known_at=frame["occurred_at"])
+    nowhere = dict.fromkeys(
+        ("from_pipeline_id", "from_stage_id", "to_pipeline_id", "to_stage_id"), None
+    )
+    return frame.assign(record_type="deal", known_at=frame["occurred_at"], **nowhere)
 
 
 def unknown(n: int, of: int) -> pd.DataFrame:
@@ -141,6 +144,27 @@ def test_an_export_that_lets_many_deals_go_needs_a_confirmation_once() -> None:
     # Confirmed and published, it is history; another one is asked about anew.
     assert ask(name, moves(100, 30), moves(100, 30)).outcome == PASSED
     assert ask(name, moves(100, 30, "2026-04-01"), moves(100, 30)).outcome == FAILED
+
+
+def test_moves_that_another_order_of_stages_tells_otherwise_are_counted_and_refused() -> None:
+    def told(*kinds: str) -> pd.DataFrame:
+        ids = [f"crm:{i}" for i in range(len(kinds))]
+        at = pd.Timestamp("2026-01-01")
+        stages = {"from_stage_id": "crm:A", "to_stage_id": "crm:B"}
+        pipelines = {"from_pipeline_id": "crm:p", "to_pipeline_id": "crm:p"}
+        frame = pd.DataFrame({"journey_id": ids, "move_kind": kinds, "occurred_at": at})
+        return frame.assign(**stages, **pipelines)
+
+    name = "moves_keep_their_kind"
+    before = told("advance", "advance", "skip")
+    # What is new has no kind to keep.
+    assert ask(name, told("advance", "advance", "skip", "regress"), before).outcome == (
+        NOT_APPLICABLE
+    )
+    result = ask(name, told("regress", "regress", "skip"), before)
+    assert result.outcome == FAILED
+    assert "2 moves from crm:A to crm:B were advance and are regress" in result.detail
+    assert "valid_from" in result.detail
 
 
 def test_an_expectation_that_sees_no_rows_fails_and_does_not_pass() -> None:

@@ -13,7 +13,7 @@ from conftest import CASES, build, mart
 
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
-from publishing.gate.expectations import EXPECTATIONS
+from publishing.gate.expectations import EXPECTATIONS, Frames
 
 
 def built(home: Home, case: str, as_of: date) -> Path:
@@ -513,7 +513,9 @@ def test_what_is_told_of_deals_that_no_export_knows_is_listed(home: Home) -> Non
     assert unknown["n_records"].sum() == 6
     assert set(unknown["n_records_of_system"]) == {10}
     (expectation,) = (e for e in EXPECTATIONS if e.table == "unknown_deals")
-    assert expectation.select(unknown)["export"].tolist() == ["deal_changes of log"]
+    assert expectation.frames(Frames(unknown, None)).now["finding"].tolist() == [
+        "deal_changes of log"
+    ]
 
 
 def test_types_that_no_mapping_names_are_told_and_no_contact(home: Home) -> None:
@@ -532,3 +534,33 @@ def test_who_did_not_come_or_moved_the_meeting_was_not_met(home: Home) -> None:
     assert last["last_activity_at"].notna()[["6001", "6002", "6003"]].tolist() == [
         True, False, False,
     ]  # fmt: skip
+
+
+def test_another_order_of_stages_changes_history_only_from_its_day(home: Home) -> None:
+    """Reordered without a day, what was an advance would be told as a regress."""
+    lists(home)
+    (home.inbox / "list-2026-02-28.csv").write_text(
+        "Deal ID,Stage,Created,Closed,Seller\nstill,Quote,2026-02-11,,Bo\n"
+    )
+    (home.inbox / "list-2026-06-10.csv").write_text(
+        "Deal ID,Stage,Created,Closed,Seller\nstill,Lead,2026-02-11,,Bo\n"
+    )
+    ordered = LIST
+    (expectation,) = (e for e in EXPECTATIONS if e.name == "moves_keep_their_kind")
+    before = mart(build(home, date(2026, 6, 30)), "fct_stage_transitions")
+    assert "regress" in set(before["move_kind"])
+    turned = ordered.replace("Lead, position: 1", "Lead, position: 3").replace(
+        "stage_id: Won, position: 3", "stage_id: Won, position: 4"
+    )
+    (home.mappings / "list.yml").write_text(turned)
+    now = mart(build(home, date(2026, 6, 30)), "fct_stage_transitions")
+    found = expectation.frames(Frames(now, before)).now["finding"].tolist()
+    assert found == ["1 moves from list:Quote to list:Lead were regress and are advance"]
+    dated = ordered.replace(
+        "  - {pipeline_id: p, stage_id: Won",
+        "  - {pipeline_id: p, stage_id: Lead, position: 3, kind: open, valid_from: 2026-06-20}\n"
+        "  - {pipeline_id: p, stage_id: Won",
+    )
+    (home.mappings / "list.yml").write_text(dated)
+    now = mart(build(home, date(2026, 6, 30)), "fct_stage_transitions")
+    assert expectation.frames(Frames(now, before)).now.empty

@@ -30,8 +30,8 @@ class Frames:
 class Expectation:
     """One expectation about the distribution of one published table.
 
-    `select` cuts a table down to the rows it speaks of. `needs` says, in words, when it can be
-    asked, and `minimum` how many rows that takes now and, if `compares`, in the last set.
+    `frames` cuts the table of both sets down to the rows it speaks of. `needs` says, in words, when
+    it can be asked, and `minimum` how many rows that takes now and, if `compares`, in the last set.
     `build` makes the Great Expectations object from the last set's rows.
     """
 
@@ -41,13 +41,8 @@ class Expectation:
     needs: str
     minimum: int
     compares: bool
-    select: Callable[[pd.DataFrame], pd.DataFrame]
+    frames: Callable[[Frames], Frames]
     build: Callable[[pd.DataFrame], Any]
-
-    def frames(self, frames: Frames) -> Frames:
-        """The rows it speaks of, now and in the last set."""
-        before = None if frames.before is None else self.select(frames.before)
-        return Frames(self.select(frames.now), before)
 
     def not_applicable(self, frames: Frames) -> str:
         """Why it cannot be asked, or an empty text."""
@@ -59,8 +54,18 @@ class Expectation:
         return "" if len(frames.before) >= self.minimum else f"needs {self.needs}"
 
 
-def _everything(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame
+def _everything(frames: Frames) -> Frames:
+    return frames
+
+
+def _of_each(select: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Frames], Frames]:
+    """The rows that `select` takes of each set."""
+
+    def selected(frames: Frames) -> Frames:
+        before = None if frames.before is None else select(frames.before)
+        return Frames(select(frames.now), before)
+
+    return selected
 
 
 def _priced(frame: pd.DataFrame) -> pd.DataFrame:
@@ -116,7 +121,7 @@ def _mass_deletions(frame: pd.DataFrame) -> pd.DataFrame:
         if len(gone) >= MIN_DELETED and len(gone) > MAX_DELETED_SHARE * n_there:
             export = f"the {system} export known {known_at:%Y-%m-%d %H:%M}"
             found.append(f"{len(gone)} of {n_there} {record_type}s gone with {export}")
-    return pd.DataFrame({"export": pd.Series(found, dtype="string")})
+    return pd.DataFrame({"finding": pd.Series(found, dtype="string")})
 
 
 # Of what a table tells of a system's deals, what may be of deals that no export knows.
@@ -130,12 +135,34 @@ def _of_unknown_deals(frame: pd.DataFrame) -> pd.DataFrame:
         n, total = int(rows["n_records"].sum()), int(rows["n_records_of_system"].iloc[0])
         if n >= MIN_UNKNOWN and n > MAX_UNKNOWN_SHARE * total:
             found.append(f"{table} of {system}")
-    return pd.DataFrame({"export": pd.Series(found, dtype="string")})
+    return pd.DataFrame({"finding": pd.Series(found, dtype="string")})
+
+
+KINDS_BY_ORDER = ("advance", "skip", "regress")
+
+
+def _changed_kinds(frames: Frames) -> Frames:
+    """Moves of both sets whose kind is another than before, a text for each two stages."""
+    move = ["journey_id", "from_pipeline_id", "from_stage_id", "to_pipeline_id", "to_stage_id",
+            "occurred_at"]  # fmt: skip
+    now, before = (
+        frame[frame["move_kind"].isin(KINDS_BY_ORDER)][[*move, "move_kind"]].drop_duplicates(move)
+        for frame in (frames.now, frames.now[:0] if frames.before is None else frames.before)
+    )
+    both = now.merge(before, on=move, suffixes=("", "_before"))
+    both = both[both["move_kind"] != both["move_kind_before"]]
+    stages = ["from_stage_id", "to_stage_id", "move_kind_before", "move_kind"]
+    counted = both.groupby(stages, as_index=False).size()
+    found = [
+        f"{n} moves from {source} to {target} were {old} and are {new}"
+        for source, target, old, new, n in counted.itertuples(index=False)
+    ]
+    return Frames(pd.DataFrame({"finding": pd.Series(found, dtype="string")}), None)
 
 
 def _published_before(before: pd.DataFrame) -> Any:
     return expectation_types().ExpectColumnValuesToBeInSet(
-        column="export", value_set=["", *before["export"]]
+        column="finding", value_set=["", *before["finding"]]
     )
 
 
@@ -182,7 +209,7 @@ EXPECTATIONS = (
         needs="20 deals in the last published set",
         minimum=20,
         compares=True,
-        select=_everything,
+        frames=_everything,
         build=_count,
     ),
     Expectation(
@@ -195,7 +222,7 @@ EXPECTATIONS = (
         needs="30 deals with an amount in the last published set",
         minimum=30,
         compares=True,
-        select=_priced,
+        frames=_of_each(_priced),
         build=_median("amount"),
     ),
     Expectation(
@@ -208,7 +235,7 @@ EXPECTATIONS = (
         needs="50 deals in the last published set",
         minimum=50,
         compares=True,
-        select=_everything,
+        frames=_everything,
         build=_known("source"),
     ),
     Expectation(
@@ -218,7 +245,7 @@ EXPECTATIONS = (
         needs="50 deals in the last published set",
         minimum=50,
         compares=True,
-        select=_everything,
+        frames=_everything,
         build=_known("segment"),
     ),
     Expectation(
@@ -231,7 +258,7 @@ EXPECTATIONS = (
         needs="50 ended visits in the last published set",
         minimum=50,
         compares=True,
-        select=_ended,
+        frames=_of_each(_ended),
         build=_median("seconds_in_stage"),
     ),
     Expectation(
@@ -244,7 +271,7 @@ EXPECTATIONS = (
         needs="a source and month with 100 deals followed for a year",
         minimum=1,
         compares=False,
-        select=_year_of_wins,
+        frames=_of_each(_year_of_wins),
         build=_strictly_a_rate,
     ),
     Expectation(
@@ -258,7 +285,7 @@ EXPECTATIONS = (
         needs="a stage with 100 effective entries in the last published set",
         minimum=1,
         compares=True,
-        select=_yearly_wins_of_all,
+        frames=_of_each(_yearly_wins_of_all),
         build=_median("estimated_rate"),
     ),
     Expectation(
@@ -268,7 +295,7 @@ EXPECTATIONS = (
         needs="a stage with 30 won deals in the last published set",
         minimum=1,
         compares=True,
-        select=_time_in_stage_of_all,
+        frames=_of_each(_time_in_stage_of_all),
         build=_median("p80_days_in_stage"),
     ),
     Expectation(
@@ -282,7 +309,21 @@ EXPECTATIONS = (
         needs="an export with which more than a tenth of a system's records went",
         minimum=1,
         compares=False,
-        select=_mass_deletions,
+        frames=_of_each(_mass_deletions),
+        build=_published_before,
+    ),
+    Expectation(
+        name="moves_keep_their_kind",
+        table="fct_stage_transitions",
+        reason=(
+            "What was an advance stays one; the order of stages was changed for all of history. "
+            "Give the stages in mappings/ a valid_from, the first day of the new order; or, if the "
+            "old order was wrong, confirm it under accepted_changes in company.yml."
+        ),
+        needs="moves of the last published set that are told as another kind",
+        minimum=1,
+        compares=False,
+        frames=_changed_kinds,
         build=_published_before,
     ),
     Expectation(
@@ -297,7 +338,7 @@ EXPECTATIONS = (
         needs="a table of which more than a tenth is of unknown deals",
         minimum=1,
         compares=False,
-        select=_of_unknown_deals,
+        frames=_of_each(_of_unknown_deals),
         build=_published_before,
     ),
 )
