@@ -5,14 +5,13 @@ Belongs here: their arguments and what they say.
 
 import click
 
-from cli.messages import errors_as_messages
+from cli.messages import errors_as_messages, said_of_rejects
 from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing.inbox import inbox_files, is_new
 from ingestion.landing.manifest import read_manifests
 from ingestion.landing.receipts import read_receipt
 from ingestion.landing.report import last_report
-from ingestion.reasons import remedy_of
 from publishing.lease import holder, lease
 from publishing.sets import PublishedSets
 
@@ -48,15 +47,11 @@ def _say_quarantined(home: Home) -> None:
     if report is None:
         return
     for manifest in read_manifests(home, report.loads):
-        first = {rule: record for record, rule in reversed(manifest.first_rejects)}
-        receipt = read_receipt(home, manifest.sha256) if manifest.rules else None
+        lines = said_of_rejects(manifest)
+        receipt = read_receipt(home, manifest.sha256) if lines else None
         name = receipt.first_name if receipt else manifest.file_kind
-        for rule, n in manifest.rules.items():
-            where = f", first in record {first[rule]}" if rule in first else ""
-            click.echo(
-                f"quarantined  {name}: {rule}: {n:,} of {manifest.records:,} records{where}; "
-                f"{remedy_of(rule)}"
-            )
+        for line in lines:
+            click.echo(f"{name}: {line}")
     for file in report.having("rejected", "held"):
         click.echo(f"{file.outcome:<12} {file.message}")
 

@@ -21,6 +21,7 @@ import click
 
 from ingestion.company import Company
 from ingestion.errors import UserError
+from ingestion.landing.manifest import LoadManifest
 from ingestion.landing.report import FileOutcome
 from ingestion.reasons import remedy_of
 from publishing.lease import LeaseHeld
@@ -122,13 +123,22 @@ def say_files(files: list[FileOutcome], every: bool) -> None:
             click.echo(f"  {file.outcome:<9} {file.name}: not asked for by the mapping: {unused}")
 
 
+def said_of_rejects(of: FileOutcome | LoadManifest) -> list[str]:
+    """Per rule what became of the records that break it, the first of them, and the remedy."""
+    first = {rule: record for record, rule in reversed(of.first_rejects)}
+    found = [(rule, f"quarantined {n:,}") for rule, n in of.rules.items()]
+    found += [(rule, f"one cell left out of {n:,}") for rule, n in of.left_out.items()]
+    return [
+        f"{done} of {of.records:,} records: {rule}"
+        + (f", first in record {first[rule]}" if rule in first else "")
+        + f"; {remedy_of(rule)}"
+        for rule, done in found
+    ]
+
+
 def _say_details(file: FileOutcome) -> None:
-    first: dict[str, int] = {}
-    for record, rule in file.first_rejects:
-        first.setdefault(rule, record)
-    for rule, n in file.rules.items():
-        where = f", first in record {first[rule]}" if rule in first else ""
-        click.echo(f"            quarantined {n:,}: {rule}{where}; {remedy_of(rule)}")
+    for line in said_of_rejects(file):
+        click.echo(f"            {line}")
     for note, n in file.notes.items():
         click.echo(f"            {note.replace('_', ' ')}: {n:,}, read like the others")
     if file.unused:

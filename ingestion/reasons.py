@@ -50,7 +50,8 @@ class Rejection(_Reason):
     )
     REQUIRED_COLUMN_MISSING = (
         "required_column_missing",
-        "export it with that column, or name the new header in mappings/",
+        "export it with that column, name the new header in mappings/, or, if another system wrote "
+        "the file, let `mellantid map` propose a mapping",
     )
     TOO_LARGE = "too_large", "export it as CSV, or in parts"
     TOO_MANY_BAD_RECORDS = "too_many_bad_records", "check the export and the mapping's dialect"

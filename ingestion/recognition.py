@@ -79,6 +79,7 @@ def _recognised(
 ) -> FileKind:
     found: dict[tuple[object, ...], list[str] | FileRejected] = {}
     complete: list[tuple[bool, int, bool, FileKind]] = []
+    unnamed: list[FileKind] = []
     marked = encoding.encoding_marked(path)
     partial: list[Partial] = []
     for file_kind in file_kinds.values():
@@ -98,9 +99,13 @@ def _recognised(
         if missing:
             share = 1 - len(missing) / len(mapping.headers)
             partial.append(Partial(named, share, file_kind, missing[0], headers))
+        elif mapping.named and not named:
+            unnamed.append(file_kind)
         else:
             as_marked = marked is None or marked == dialect.encoding
             complete.append((named, file_kind.fitting_headers(headers), as_marked, file_kind))
+    if not complete and unnamed:
+        raise _unproven(unnamed[0])
     if not complete:
         unreadable = [f for f in found.values() if isinstance(f, FileRejected)]
         raise _unrecognised(partial, unreadable, file_format)
@@ -124,6 +129,14 @@ def _headers(
         return reading.headers_of(path, file_format, dialect, sheet)
     except FileRejected as error:
         return error
+
+
+def _unproven(file_kind: FileKind) -> FileRejected:
+    names = " or ".join(file_kind.mapping.names)
+    return FileRejected(
+        Rejection.UNRECOGNISED,
+        f"has headers that any system's file may have; as {file_kind.label} it is called {names}",
+    )
 
 
 def _unrecognised(

@@ -48,7 +48,8 @@ def histories(draw: st.DrawFn) -> dict[str, list[Row]]:
     _exports(draw, rows, truth, created, has_lead)
     for number in range(draw(st.integers(0, 3))):
         rows["activities"].append({
-            "activity_id": f"{number}", "type": draw(st.sampled_from(["call", "meeting", "note"])),
+            "activity_id": f"{number}",
+            "type": draw(st.sampled_from(["call", "meeting", "note", "other"])),
             "occurred_at": created + timedelta(days=draw(st.integers(0, 170))),
             "deal_id": draw(st.sampled_from(["deal", None])),
             "lead_id": draw(st.sampled_from(["lead", None])),

@@ -13,6 +13,7 @@ import yaml
 
 from ingestion.errors import UserError
 from ingestion.home import Home
+from ingestion.landing.accounting import unaccounted
 from ingestion.landing.deciding import Landing
 from ingestion.landing.inbox import is_new
 from ingestion.landing.manifest import read_manifests
@@ -174,12 +175,10 @@ def test_every_record_is_accepted_or_quarantined(sheet: Home) -> None:
     text = LONG + "D3,Lead,not a day,Bo,1\nD4,Lead,2026-01-01,Bo,x\n,Lead,2026-01-01,Bo,1\n"
     (sheet.inbox / "deals.csv").write_text(text)
     outcome = Landing(sheet).run().files[0]
-    assert (outcome.records, outcome.accepted, outcome.quarantined) == (6, 3, 3)
-    assert outcome.rules == {
-        "Amount: not_a_number": 1,
-        "Deal: missing": 1,
-        "Entered at: not_a_date": 1,
-    }
+    assert (outcome.records, outcome.accepted, outcome.quarantined) == (6, 4, 2)
+    assert outcome.rules == {"Deal: missing": 1, "Entered at: not_a_date": 1}
+    # The stage that the record tells stands.
+    assert outcome.left_out == {"Amount: not_a_number": 1}
 
 
 def test_rejects_and_messages_hold_no_value_from_the_file(sheet: Home) -> None:
@@ -458,6 +457,45 @@ def test_a_change_dated_after_its_export_is_quarantined(home: Home) -> None:
     (file,) = Landing(home).run().files
     assert file.rules == {"timestamp: after_the_export_was_made": 1}
     assert landed(home, file, "deal_changes", "deal_id") == [("hubspot:1",)]
+
+
+def test_a_date_that_cannot_be_read_costs_that_change_and_not_the_deal(home: Home) -> None:
+    entered = 'Date entered ""Contract Sent (Sales Pipeline)""'
+    (home.inbox / "deals-2026-03-31.csv").write_text(
+        f'Record ID,Deal Stage,"{entered}"\n1,Contract Sent,2026-01-02 10:00\n'
+        "2,Contract Sent,soon\n3,Nowhere,2026-01-02 10:00\n"
+    )
+    (file,) = Landing(home).run().files
+    assert (file.accepted, file.quarantined, file.rules) == (3, 0, {})
+    ((rule, n),) = file.left_out.items()
+    assert rule.endswith(": not_a_date") and n == 1
+    assert landed(home, file, "deals", "deal_id") == [(f"hubspot:{n}",) for n in (1, 2, 3)]
+    assert landed(home, file, "deal_changes", "deal_id") == [("hubspot:1",), ("hubspot:3",)]
+    assert unaccounted([home.landed / file.load_id]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "headers"),
+    [
+        ("leads.csv", "Id,Status,Converted"),
+        ("users.csv", "User ID,Email,Active"),
+        ("users.csv", "id,email,first_name"),
+        ("events.csv", "id,start,end"),
+        ("opportunities.csv", "id,stage_name,close_date"),
+        ("Export_Opportunity.csv", "ID,Name,Account,Stage,Amount,Close Date"),
+        ("contacts.csv", "Record Id,Email,First Name,Last Name"),
+        ("accounts.csv", "ID,Name,Industry,Employees,Billing Country"),
+        ("log.csv", "deal_id,name,value,timestamp"),
+    ],
+)
+def test_headers_of_any_system_make_no_file_a_certain_systems(
+    home: Home, name: str, headers: str
+) -> None:
+    record = ",".join("1" for _ in headers.split(","))
+    (home.inbox / name).write_text(f"{headers}\n{record}\n")
+    (file,) = Landing(home).run().files
+    assert file.outcome == "rejected"
+    assert "`mellantid map`" in file.message
 
 
 # --- Salesforce ----------------------------------------------------------------------------------

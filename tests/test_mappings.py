@@ -354,7 +354,7 @@ def test_aircall_layouts_know_the_customer_by_the_hash_of_the_number(
 ) -> None:
     contacts = land(
         home,
-        "contacts.csv",
+        "hubspot-contacts.csv",
         "Record ID,First Name,Email,Phone Number\n1,A,a@b.example,070-174 06 05\n",
     )
     ((number,),) = landed(home, contacts, "contacts", "phone_hash")
@@ -373,7 +373,9 @@ def test_aircall_layouts_know_the_customer_by_the_hash_of_the_number(
 
 
 def test_mailchimp_activity_names_nobody(home: Home) -> None:
-    contacts = land(home, "contacts.csv", "Record ID,First Name,Email\n1,A,Ann@Firm.example\n")
+    contacts = land(
+        home, "hubspot-contacts.csv", "Record ID,First Name,Email\n1,A,Ann@Firm.example\n"
+    )
     ((address,),) = landed(home, contacts, "contacts", "email_hash")
     header = ["campaign_id", "list_id", "email_id", "email_address", "action", "type", "timestamp",
               "url", "ip"]  # fmt: skip
@@ -473,7 +475,7 @@ def test_hubspot_objects_with_the_history_of_their_properties(home: Home) -> Non
     ]
 
 
-def test_a_history_that_is_no_list_costs_its_record_and_shows_nothing(home: Home) -> None:
+def test_a_history_that_is_no_list_costs_that_history_and_shows_nothing(home: Home) -> None:
     deals = [
         {"id": "1", "archived": False, "properties": {"dealstage": "closedwon"},
          "propertiesWithHistory": {"dealstage": "Secret Customer"}},
@@ -484,10 +486,12 @@ def test_a_history_that_is_no_list_costs_its_record_and_shows_nothing(home: Home
     ]  # fmt: skip
     (home.inbox / "deals-2026-02-28.jsonl").write_text(json_lines(*deals))
     (file,) = Landing(home).run().files
-    assert (file.accepted, file.quarantined) == (2, 1)
+    assert (file.accepted, file.rules) == (3, {})
+    assert file.left_out == {"propertiesWithHistory.dealstage: not_json": 1}
     assert "Secret" not in str(file)
     assert landed(home, file, "deals", "deal_id, stage_id") == [
-        ("hubspot:2", "hubspot:closedwon"), ("hubspot:3", None)
+        ("hubspot:1", "hubspot:closedwon"), ("hubspot:2", "hubspot:closedwon"),
+        ("hubspot:3", None),
     ]  # fmt: skip
     assert landed(home, file, "deal_changes", "deal_id") == [("hubspot:2",)]
 

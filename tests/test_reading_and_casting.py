@@ -399,8 +399,12 @@ def test_one_phone_number_in_many_spellings(text: str) -> None:
 
 def test_mail_and_phone_leave_only_as_keyed_hashes(home: Home) -> None:
     headers = "Record ID,First Name,Email,Phone Number\n"
-    (home.inbox / "a.csv").write_text(headers + "1,A,Some.One@Firm.example,070-174 06 05\n")
-    (home.inbox / "b.csv").write_text(headers + "1,A,some.one@firm.example ,+46701740605\n")
+    (home.inbox / "hubspot-contacts-a.csv").write_text(
+        headers + "1,A,Some.One@Firm.example,070-174 06 05\n"
+    )
+    (home.inbox / "hubspot-contacts-b.csv").write_text(
+        headers + "1,A,some.one@firm.example ,+46701740605\n"
+    )
     report = Landing(home).run()
     folders = [home.landed / file.load_id for file in report.files]
     with duckdb.connect() as connection:

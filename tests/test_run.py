@@ -157,7 +157,7 @@ def test_an_empty_company_publishes_with_checks_not_applicable(home: Home, run_j
     assert manifest is not None
     assert manifest.tables["dim_deals"].rows == 0
     outcomes = {c.name: c.outcome for c in manifest.checks if c.asked_by != "dbt"}
-    assert len(outcomes) == 13
+    assert len(outcomes) == 14
     assert set(outcomes.values()) == {"not_applicable"}
 
 

@@ -60,11 +60,12 @@ class Context:
 class TypedTable:
     """What the typed pass made of one input table.
 
-    The rows lie in the DuckDB table `typed_<name>`: record_number, the declared columns, known_at
-    and `reasons`. `absent` are mapped headers the file lacks, `stated` the columns it has; `mapped`
-    counts, per column, the cells whose text a value map changed, `unified` the ids that were
-    written in another form than the one kept; `ambiguous_times` local times that occur twice,
-    `repeated` records whose id and moment another record has.
+    The rows lie in the DuckDB table `typed_<name>`: record_number, the declared columns, known_at,
+    `reasons` and `is_record_broken`, false where only the cell that makes the row is. `absent` are
+    mapped headers the file lacks, `stated` the columns it has; `mapped` counts, per column, the
+    cells whose text a value map changed, `unified` the ids that were written in another form than
+    the one kept; `ambiguous_times` local times that occur twice, `repeated` records whose id and
+    moment another record has.
     """
 
     name: str

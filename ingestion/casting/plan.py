@@ -177,8 +177,8 @@ def _nothing(table: Table, mapping: TableMapping) -> str:
     columns += [f"false as {flag}" for flag in _flags(table, mapping)]
     return (
         f"select cast(null as bigint) as record_number, {', '.join(columns)}, false as "
-        "is_ambiguous, cast(null as timestamp) as known_at, cast([] as varchar[]) as reasons "
-        "where false"
+        "is_ambiguous, cast(null as timestamp) as known_at, cast([] as varchar[]) as reasons, "
+        "false as is_record_broken where false"
     )
 
 
@@ -199,12 +199,16 @@ def _typed(context: Context, table: Table, mapping: TableMapping, part: Part) ->
     for step in steps:
         query = projected(query, step)
     labels = {name: header_of(context, cell, part) or name for name, cell in cells.items()}
-    rules = [
-        _reason(labels.get(name, name), rule, sql)
-        for name, cast in (*casts.items(), ("known_at", known_at))
-        for rule, sql in cast.broken
-    ]
-    rules += _rules_across(context, table, mapping, labels)
+    own, shared = (
+        [
+            _reason(labels.get(name, name), rule, sql)
+            for name, cast in (*casts.items(), ("known_at", known_at))
+            for rule, sql in cast.broken
+            if bool(name in cells and cells[name].unpivoted) == is_own
+        ]
+        for is_own in (True, False)
+    )
+    shared += _rules_across(context, table, mapping, labels)
     values = [
         (f"v_{c.name}" if c.name in casts else f"cast(null as {c.sql_type})") + f" as {c.name}"
         for c in table.columns
@@ -225,7 +229,9 @@ def _typed(context: Context, table: Table, mapping: TableMapping, part: Part) ->
     return f"""
         select record_number, {", ".join(values)}, {" or ".join(twice) or "false"} as is_ambiguous,
             v_known_at as known_at,
-            list_filter([{", ".join(rules)}], lambda reason: reason is not null) as reasons
+            list_filter([{", ".join([*shared, *own])}], lambda reason: reason is not null)
+                as reasons,
+            coalesce({", ".join(shared)}) is not null as is_record_broken
         from ({query})
     """
 

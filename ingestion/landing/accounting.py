@@ -21,11 +21,9 @@ def unaccounted(folders: list[Path]) -> list[str]:
     """
     manifests = {folder.name: LoadManifest.read(folder / FILE_NAME) for folder in folders}
     with duckdb.connect() as connection:
-        out = _recounted(connection, folders, "rejects", "count(distinct record_number)")
-        rows = {
-            name: _recounted(connection, folders, name, "count(*)")
-            for name in {name for manifest in manifests.values() for name in manifest.tables}
-        }
+        names = sorted({name for manifest in manifests.values() for name in manifest.tables})
+        out, left_out = _recounted_rejects(connection, folders, names)
+        rows = {name: _recounted(connection, folders, name) for name in names}
         money = {
             name: _recounted_money(connection, folders, name)
             for name in rows
@@ -35,7 +33,8 @@ def unaccounted(folders: list[Path]) -> list[str]:
     for load, manifest in manifests.items():
         quarantined = out.get(load, 0)
         balance = manifest.records == manifest.accepted + quarantined
-        if not balance or quarantined != manifest.quarantined:
+        left = {rule: n for (of, rule), n in left_out.items() if of == load}
+        if not balance or quarantined != manifest.quarantined or left != manifest.left_out:
             faults.append(f"{manifest.file_kind} ({load}): records in and out differ")
         for name, facts in manifest.tables.items():
             if rows[name].get(load, 0) != facts.rows:
@@ -71,10 +70,31 @@ def unknown_stages(folders: list[Path]) -> list[tuple[str | None, str, int]]:
 
 
 def _recounted(
-    connection: duckdb.DuckDBPyConnection, folders: list[Path], name: str, count: str
+    connection: duckdb.DuckDBPyConnection, folders: list[Path], name: str
 ) -> dict[str, int]:
-    query = f"select load_id, {count} from {_files(folders, name)} group by load_id"
+    query = f"select load_id, count(*) from {_files(folders, name)} group by load_id"
     return dict(connection.execute(query).fetchall()) if _files(folders, name) else {}
+
+
+def _recounted_rejects(
+    connection: duckdb.DuckDBPyConnection, folders: list[Path], names: list[str]
+) -> tuple[dict[str, int], dict[tuple[str, str], int]]:
+    """Records per load of which nothing was kept; per load and rule, those kept without a cell."""
+    kept = " union all ".join(
+        f"select load_id, record_number from {files}"
+        for name in names
+        if (files := _files(folders, name))
+    )
+    rejects, same = _files(folders, "rejects"), "using (load_id, record_number)"
+    if not rejects or not kept:
+        return {}, {}
+    counted = "count(distinct record_number)"
+    out = f"select load_id, {counted} from {rejects} anti join ({kept}) {same} group by all"
+    left = f"select load_id, rule, {counted} from {rejects} semi join ({kept}) {same} group by all"
+    return (
+        dict(connection.execute(out).fetchall()),
+        {(load, rule): n for load, rule, n in connection.execute(left).fetchall()},
+    )
 
 
 def _recounted_money(

@@ -285,6 +285,7 @@ def _outcome(name: str, outcome: str, receipt: Receipt, manifest: LoadManifest) 
         accepted=manifest.accepted,
         quarantined=manifest.quarantined,
         rules=manifest.rules,
+        left_out=manifest.left_out,
         first_rejects=manifest.first_rejects,
         message=f"{name}: already landed as {first}" if outcome == "already_landed" else "",
         notes=manifest.notes,

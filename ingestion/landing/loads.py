@@ -28,6 +28,8 @@ from ingestion.tables import TABLES
 # what is left of it would look like a fall in sales. Small files are judged by hand.
 MAX_QUARANTINED_SHARE, MIN_RECORDS_FOR_SHARE = 0.2, 20
 MAX_MOJIBAKE_SHARE = 0.01
+# What is kept of a typed table.
+KEPT = "len(reasons) = 0 and record_number not in (select record_number from quarantined)"
 # What DuckDB may hold in memory; beyond it spills to disk, so that memory is flat in file size.
 DUCKDB_MEMORY = "160MB"
 
@@ -77,8 +79,8 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
     connection.execute("set preserve_insertion_order = false")
     context = Context(job.file_kind, sheet, job.known_at, job.key, connection, job.sha256)
     typed = [cast_table(context, name, m) for name, m in mapping.tables.items()]
-    rules, quarantined = _quarantine(connection, sheet, typed)
-    _check_share(sheet, rules, quarantined)
+    rules, left_out, quarantined = _quarantine(connection, sheet, typed)
+    _check_share(sheet, rules | left_out, _count(connection, "rejects"), quarantined)
     job.folder.mkdir(parents=True, mode=0o700)
     for table in typed:
         _copy(
@@ -89,11 +91,14 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
                 {str(mapping.complete).lower()} as is_complete,
                 {literal(f" {' '.join(table.stated)} ")} as stated_columns
             from typed.{table.name}
-            where record_number not in (select record_number from rejects)
+            where {KEPT}
             """,
             job.folder / f"{table.name}.parquet",
         )
-    rejects = f"select *, {literal(job.identity)} as load_id from rejects order by all"
+    rejects = (
+        f"select distinct record_number, table_name, rule, {literal(job.identity)} as load_id "
+        "from rejects order by all"
+    )
     _copy(connection, rejects, job.folder / "rejects.parquet")
     manifest = LoadManifest(
         load_id=job.identity,
@@ -106,6 +111,7 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
         accepted=sheet.n_records - quarantined,
         quarantined=quarantined,
         rules=rules,
+        left_out=left_out,
         first_rejects=connection.execute(
             "select record_number, rule from rejects order by all limit 5"
         ).fetchall(),
@@ -157,26 +163,44 @@ def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None
 
 def _quarantine(
     connection: duckdb.DuckDBPyConnection, sheet: Sheet, typed: list[TypedTable]
-) -> tuple[dict[str, int], int]:
-    """Table `rejects` (record_number, table_name, rule); counts per rule and of records."""
+) -> tuple[dict[str, int], dict[str, int], int]:
+    """Tables `rejects` (record_number, table_name, rule, …) and `quarantined` (record_number).
+
+    Of a record that has a row for each of several cells, a broken cell costs its row alone, unless
+    nothing is left. Returns per rule the records quarantined and those with a cell left out, and
+    how many are quarantined.
+    """
     connection.execute(
-        "create or replace table rejects (record_number bigint, table_name varchar, rule varchar)"
+        "create or replace table rejects "
+        "(record_number bigint, table_name varchar, rule varchar, is_record_broken boolean)"
     )
     if sheet.defects:
-        connection.executemany("insert into rejects values (?, 'file', ?)", sheet.defects)
+        connection.executemany("insert into rejects values (?, 'file', ?, true)", sheet.defects)
     for table in typed:
         connection.execute(
             f"insert into rejects select distinct record_number, {literal(table.name)}, "
-            f"unnest(reasons) from typed.{table.name}"
+            f"unnest(reasons), is_record_broken from typed.{table.name}"
         )
-    rows = connection.execute(
-        "select rule, count(distinct record_number) from rejects group by rule order by rule"
-    ).fetchall()
-    total = connection.execute("select count(distinct record_number) from rejects").fetchone()
-    return dict(rows), int(total[0]) if total else 0
+    left = " union all ".join(
+        f"select record_number from typed.{table.name} where len(reasons) = 0" for table in typed
+    )
+    connection.execute(
+        "create or replace table quarantined as select distinct record_number from rejects "
+        f"where is_record_broken or record_number not in ({left})"
+    )
+    counted = "select rule, count(distinct record_number) from rejects where record_number"
+    out = "in (select record_number from quarantined) group by rule order by rule"
+    rules = connection.execute(f"{counted} {out}").fetchall()
+    left_out = connection.execute(f"{counted} not {out}").fetchall()
+    return dict(rules), dict(left_out), _count(connection, "quarantined")
 
 
-def _check_share(sheet: Sheet, rules: dict[str, int], quarantined: int) -> None:
+def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = connection.execute(f"select count(distinct record_number) from {table}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _check_share(sheet: Sheet, rules: dict[str, int], broken: int, quarantined: int) -> None:
     mojibake = sum(n for rule, n in rules.items() if rule.endswith(f": {Quarantine.MOJIBAKE}"))
     if mojibake > max(1, MAX_MOJIBAKE_SHARE * sheet.n_records):
         raise FileRejected(
@@ -190,21 +214,18 @@ def _check_share(sheet: Sheet, rules: dict[str, int], quarantined: int) -> None:
                 "word on which comes first",
             )
     too_many = sheet.n_records >= MIN_RECORDS_FOR_SHARE and (
-        quarantined > MAX_QUARANTINED_SHARE * sheet.n_records
+        broken > MAX_QUARANTINED_SHARE * sheet.n_records
     )
     if too_many or quarantined == sheet.n_records:
         rule, n = max(rules.items(), key=lambda item: item[1])
         raise FileRejected(
             Rejection.TOO_MANY_BAD_RECORDS,
-            f"{quarantined} of {sheet.n_records} records cannot be read, most for {rule} ({n})",
+            f"{broken} of {sheet.n_records} records cannot be read, most for {rule} ({n})",
         )
 
 
 def _table_facts(connection: duckdb.DuckDBPyConnection, table: TypedTable) -> TableFacts:
-    rows = connection.execute(
-        f"select count(*) from typed.{table.name} "
-        "where record_number not in (select record_number from rejects)"
-    ).fetchall()
+    rows = connection.execute(f"select count(*) from typed.{table.name} where {KEPT}").fetchall()
     return TableFacts(
         absent=table.absent,
         mapped=table.mapped,
@@ -232,7 +253,7 @@ def _money(connection: duckdb.DuckDBPyConnection, typed: list[TypedTable]) -> di
     found = {}
     for table in typed:
         if {"amount", "currency"} <= set(TABLES[table.name].by_name):
-            is_out = "record_number in (select record_number from rejects)"
+            is_out = f"not ({KEPT})"
             rows = connection.execute(
                 f"select coalesce(currency, 'unknown'), sum(amount), "
                 f"coalesce(sum(amount) filter (not {is_out}), 0), "

@@ -6,7 +6,7 @@ Does not belong here: counting (`loads`), counting anew (`accounting`).
 
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ingestion.home import Home
 from ingestion.stored import Stored
@@ -40,8 +40,9 @@ class Money(BaseModel):
 class LoadManifest(Stored):
     """landed/<load_id>/manifest.json. `records` are `accepted` and `quarantined`.
 
-    `rules` counts the records that each rule quarantined, `first_rejects` the first of them as
-    (record number, rule); `notes` count what was read but is worth knowing.
+    `rules` counts the records that each rule quarantined, `left_out` those accepted without a cell
+    that tells one change, `first_rejects` the first of both as (record number, rule); `notes` count
+    what was read but is worth knowing.
     """
 
     FORMAT: ClassVar[int] = 2
@@ -57,6 +58,7 @@ class LoadManifest(Stored):
     accepted: int
     quarantined: int
     rules: dict[str, int]
+    left_out: dict[str, int] = Field(default_factory=dict)
     first_rejects: list[tuple[int, str]]
     notes: dict[str, int]
     tables: dict[str, TableFacts]

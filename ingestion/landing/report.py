@@ -31,6 +31,7 @@ class FileOutcome(BaseModel):
     accepted: int = 0
     quarantined: int = 0
     rules: dict[str, int] = Field(default_factory=dict)
+    left_out: dict[str, int] = Field(default_factory=dict)
     first_rejects: list[tuple[int, str]] = Field(default_factory=list)
     rule: str = ""
     message: str = ""

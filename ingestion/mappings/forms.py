@@ -216,13 +216,15 @@ class FileMapping(Strict):
 
     A file is recognised by having all `headers` (each a header, a /pattern/ or a list of
     alternatives); its name (`names`, shell patterns) decides where several mappings fit, and tells
-    a file of this kind that lacks a header from a strange one. `complete` says that such a file
-    names every record there is, so that one it no longer names has been deleted.
+    a file of this kind that lacks a header from a strange one. Where the headers are any system's,
+    `named` says that the name must fit too. `complete` says that such a file names every record
+    there is, so that one it no longer names has been deleted.
     """
 
     doc: str
     formats: tuple[Format, ...] = ("csv", "xlsx")
     names: tuple[str, ...] = ()
+    named: bool = False
     headers: tuple[tuple[str, ...], ...]
     dialect: Dialect = Dialect()
     known_at: KnownAt = KnownAt()

@@ -44,7 +44,7 @@ class FileKind:
         """Changes when anything changes that could change what this file_kind lands."""
         content = [
             self.system,
-            self.mapping.model_dump(mode="json", exclude={"doc", "names"}),
+            self.mapping.model_dump(mode="json", exclude={"doc", "names", "named"}),
             self.company.zone,
             self.company.currency,
             self.company.country,
@@ -91,7 +91,7 @@ class Mappings:
     @cached_property
     def fingerprint(self) -> str:
         """Changes when any file may be recognised as another kind than before."""
-        kept = {"formats", "names", "headers", "dialect"}
+        kept = {"formats", "names", "named", "headers", "dialect"}
         content = {
             label: file_kind.mapping.model_dump(mode="json", include=kept)
             for label, file_kind in self.file_kinds.items()
