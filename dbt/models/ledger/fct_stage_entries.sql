@@ -273,6 +273,7 @@ select
     coalesce(entries.entry_into_role = 1 and entries.role is not null, false) as is_first_in_role,
     entries.entered_at,
     entries.entered_at_earliest,
+    entries.entered_on,
     {{ period_start('month', 'entries.entered_on') }} as entered_month,
     entries.is_time_inferred,
     entries.fidelity,

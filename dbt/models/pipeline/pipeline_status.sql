@@ -188,6 +188,7 @@ open_deals as (
         seen.last_seen_at,
         seen.is_off_its_list as is_gone,
         run.as_of,
+        run.zone,
         run.idle_days
     from standing
     inner join deals on standing.deal_id = deals.deal_id
@@ -217,9 +218,12 @@ select
     currency,
     amount_base,
     created_at,
+    {{ local_date('created_at', 'zone') }} as created_on,
     entered_at,
+    {{ local_date('entered_at', 'zone') }} as entered_on,
     {{ rate('seconds_in_stage', '86400') }} as days_in_stage,
     last_activity_at,
+    {{ local_date('last_activity_at', 'zone') }} as last_activity_on,
     {{ rate('seconds_without_activity', '86400') }} as days_without_activity,
     seconds_without_activity >= idle_days * 86400 as is_idle,
     next_step_on,
@@ -228,6 +232,7 @@ select
     coalesce(expected_close_on < as_of, false) as is_overdue,
     cast(n_pushed as bigint) as n_pushed,
     last_seen_at,
+    {{ local_date('last_seen_at', 'zone') }} as last_seen_on,
     is_gone,
     as_of
 from open_deals
