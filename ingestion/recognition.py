@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from ingestion.casting.telling import reads_every_date
 from ingestion.errors import FileRejected
 from ingestion.mappings.forms import Dialect, Format
 from ingestion.mappings.loading import FileKind
@@ -116,6 +117,9 @@ def _recognised(
         winners = [
             e for e in winners if encoding.decodes(path, e.mapping.dialect, scratch)
         ] or winners
+    if len(winners) > 1:
+        # 13/01/2026 was not written with the month first.
+        winners = [e for e in winners if reads_every_date(path, sheet, e, scratch)] or winners
     if len(winners) > 1:
         labels = " and ".join(file_kind.label for file_kind in winners)
         raise FileRejected(Rejection.AMBIGUOUS, f"fits {labels}")

@@ -302,3 +302,39 @@ def test_times_without_signs_between(home: Home) -> None:
     found = rows(home, land(home), "deal_changes", "new_value, occurred_at")
     assert found[1] == ("own:Propose", datetime(2026, 1, 19, 14, 5))
     assert len(found) == 5
+
+
+TWO_ORDERS = {
+    "system": "own",
+    "doc": "Two offices, one form",
+    "files": {
+        office: {
+            "doc": office,
+            "headers": ["Deal", "Made"],
+            "dialect": {"dates": [order]},
+            "tables": {"deals": {"columns": {"deal_id": "Deal", "created_at": "Made"}}},
+        }
+        for office, order in (("boston", "%m/%d/%Y"), ("leeds", "%d/%m/%Y"))
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("days", "office"),
+    [(["01/02/2026", "01/13/2026"], "boston"), (["01/02/2026", "13/01/2026"], "leeds")],
+)
+def test_mappings_that_differ_in_dates_are_told_apart_by_the_cells(
+    home: Home, days: list[str], office: str
+) -> None:
+    (home.mappings / "own.yml").write_text(yaml.safe_dump(TWO_ORDERS))
+    (home.inbox / "deals.csv").write_text("Deal,Made\n" + "".join(f"{d},{d}\n" for d in days))
+    (file,) = Landing(home).run().files
+    assert file.file_kind == f"own/{office}"
+
+
+def test_dates_that_both_orders_read_are_asked_about(home: Home) -> None:
+    (home.mappings / "own.yml").write_text(yaml.safe_dump(TWO_ORDERS))
+    (home.inbox / "deals.csv").write_text("Deal,Made\na,01/02/2026\n")
+    (file,) = Landing(home).run().files
+    assert file.outcome == "rejected"
+    assert "fits own/boston and own/leeds" in file.message

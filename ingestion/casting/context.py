@@ -1,13 +1,15 @@
 """What a cast knows and gives.
 
-Belongs here: the context of a file, one column as SQL, what the typed pass made of a table; the
-words and forms that several casts share.
+Belongs here: the context of a file, the database it is cast in, one column as SQL, what the typed
+pass made of a table; the words and forms that several casts share.
 Does not belong here: building statements (`plan`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import duckdb
 
@@ -15,6 +17,7 @@ from ingestion.mappings.forms import Cell, Dialect
 from ingestion.mappings.headers import place_of
 from ingestion.mappings.loading import FileKind
 from ingestion.readers.source import Sheet
+from ingestion.sql import literal
 
 # Spaces that people and spreadsheets put around words and inside numbers.
 SPACES = "\\s\u00a0\u202f"
@@ -22,6 +25,24 @@ SPACES = "\\s\u00a0\u202f"
 INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
 ODD_SPACES = "\u00a0\u2000-\u200a\u202f\u205f\u3000"
 SPACE_CODES = (9, 10, 11, 12, 13, 32, 0xA0, 0x202F)
+
+# What DuckDB may hold in memory; beyond it spills to disk, so that memory is flat in file size.
+DUCKDB_MEMORY = "160MB"
+
+
+@contextmanager
+def casting_database(scratch: Path, name: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to cast one file in; its typed tables lie in `scratch`."""
+    with duckdb.connect() as connection:
+        # On disk: a table being written in memory cannot be put aside when that is full.
+        connection.execute(f"attach {literal(str(scratch / f'{name}.duckdb'))} as typed")
+        connection.execute("set timezone = 'UTC'")
+        connection.execute(f"set memory_limit = '{DUCKDB_MEMORY}'")
+        connection.execute(f"set temp_directory = {literal(str(scratch / 'spill'))}")
+        connection.execute("set autoinstall_known_extensions = false")
+        # It makes a hash join of each list of words: 25 of them held 230 MB.
+        connection.execute("set disabled_optimizers = 'in_clause'")
+        yield connection
 
 
 @dataclass(frozen=True)

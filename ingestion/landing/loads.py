@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingestion.casting.context import Context, TypedTable
+from ingestion.casting.context import Context, TypedTable, casting_database
 from ingestion.casting.plan import cast_table
 from ingestion.errors import FileRejected
 from ingestion.files import fsync_folder
@@ -30,8 +30,6 @@ MAX_QUARANTINED_SHARE, MIN_RECORDS_FOR_SHARE = 0.2, 20
 MAX_MOJIBAKE_SHARE = 0.01
 # What is kept of a typed table.
 KEPT = "len(reasons) = 0 and record_number not in (select record_number from quarantined)"
-# What DuckDB may hold in memory; beyond it spills to disk, so that memory is flat in file size.
-DUCKDB_MEMORY = "160MB"
 
 
 @dataclass(frozen=True)
@@ -54,16 +52,7 @@ def write_load(job: Job) -> LoadManifest:
 
     Raises FileRejected for a file that cannot be trusted as a whole.
     """
-    with duckdb.connect() as connection:
-        # On disk: a table being written in memory cannot be put aside when that is full.
-        database = literal(str(job.scratch / f"{job.identity}.duckdb"))
-        connection.execute(f"attach {database} as typed")
-        connection.execute("set timezone = 'UTC'")
-        connection.execute(f"set memory_limit = '{DUCKDB_MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(str(job.scratch / 'spill'))}")
-        connection.execute("set autoinstall_known_extensions = false")
-        # It makes a hash join of each list of words: 25 of them held 230 MB.
-        connection.execute("set disabled_optimizers = 'in_clause'")
+    with casting_database(job.scratch, job.identity) as connection:
         return _write(job, connection)
 
 
