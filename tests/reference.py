@@ -182,15 +182,18 @@ class Reference:
             for s in sightings
         ]
 
-    @staticmethod
-    def _versions(rows: list[Row], key: str) -> dict[str, list[Row]]:
+    def _versions(self, rows: list[Row], key: str) -> dict[str, list[Row]]:
         """Per id one row per moment, in the order of the exports.
 
         What a file has no column for is as it was before; where a record began, when and out of
-        what is told by any of them.
+        what is told by any of them. A stage of one pipeline alone tells the deal's pipeline.
         """
         told: dict[str, list[Row]] = defaultdict(list)
         for row in rows:
+            only = self.book.only_pipeline(row.get("stage_id")) if key == "deal_id" else None
+            if only and "pipeline_id" not in row["stated_columns"].split():
+                stated = f"{row['stated_columns']} pipeline_id"
+                row = {**row, "pipeline_id": only, "stated_columns": stated}
             told[row[key]].append(row)
         found: dict[str, dict[datetime, Row]] = defaultdict(dict)
         for identity, versions in told.items():
@@ -439,6 +442,7 @@ class Reference:
         converted = versions[-1]["converted_at"] if record == "lead" else None
         if converted and versions[-1]["created_at"]:
             converted = max(converted, versions[-1]["created_at"])
+        earlier: list[tuple[datetime, str | None, str]] = []
         staged = [(row, *self.stands(row)) for row in versions]
         last = staged[-1][0] if staged else None
         for row, pipeline, stage in staged:
@@ -451,7 +455,7 @@ class Reference:
                 or previous[1] != pipeline
                 or (previous[2] != left and previous[2] != stage)
             ):
-                close = self._observation(record, row, pipeline, stage, previous, row is last)
+                close = self._observation(record, row, pipeline, stage, earlier, row is last)
                 begun = None if self.is_created_late(row) else row["created_at"]
                 earliest = previous[0] if previous else begun if begun and begun <= at else None
                 where = self.book.only_pipeline(left) or pipeline
@@ -463,14 +467,15 @@ class Reference:
             if late and previous is not None and previous[0] > converted:
                 pass
             elif (is_new or row is last) and late:
-                event = self._observation(record, row, pipeline, stage, previous, row is last)
+                event = self._observation(record, row, pipeline, stage, earlier, row is last)
                 event.at = converted
                 if event.earliest and event.earliest > converted:
                     event.earliest = None
                 found.append(event)
             elif is_new or row is last:
-                found.append(self._observation(record, row, pipeline, stage, previous, row is last))
+                found.append(self._observation(record, row, pipeline, stage, earlier, row is last))
             previous = (at, pipeline, stage)
+            earlier.append(previous)
         return found
 
     def _observation(
@@ -479,7 +484,7 @@ class Reference:
         row: Row,
         pipeline: str | None,
         stage: str,
-        previous: tuple[datetime, Any, Any] | None,
+        earlier: list[tuple[datetime, str | None, str]],
         is_last: bool,
     ) -> Event:
         at, closed, created = row["known_at"], row.get("closed_at"), row["created_at"]
@@ -489,13 +494,15 @@ class Reference:
             close = closed
             if created is not None and created <= at and not self.is_created_late(row):
                 close = max(close, created)
-            if previous is not None and previous[2] != stage:
-                close = max(close, previous[0])
+            # Not while an export still showed it elsewhere.
+            elsewhere = [seen for seen, *place in earlier if place != [pipeline, stage]]
+            close = max([close, *elsewhere])
             return Event(
                 close, record, where, stage, "created_closed", 3, at, at,
                 is_current_close=is_last, is_inferred=close > closed,
             )  # fmt: skip
-        earliest = previous[0] if previous else created if created and created <= at else None
+        begun = created if created and created <= at else None
+        earliest = earlier[-1][0] if earlier else begun
         return Event(
             at, record, where, stage, "snapshot_diff", 3, at, at, earliest=earliest,
             is_current_close=is_last and is_close,
@@ -570,10 +577,11 @@ class Reference:
                 )
             ):
                 kept.append(claim)
-        if created and kept:
-            first = min(kept, key=lambda c: (c.at, c.order is None, c.order or ()))
-            if first.rank < 3 and first.at - created > timedelta(days=1):
-                first.earliest = created
+        begun = min((c.at for c in kept), default=None)
+        for claim in kept:
+            is_first = claim.at == begun and claim.rank < 3
+            if is_first and created and claim.at - created > timedelta(days=1):
+                claim.earliest = created
         return kept
 
     def removals(self, record: str, versions: list[Row], key: str) -> list[Event]:

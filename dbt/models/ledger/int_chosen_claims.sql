@@ -155,10 +155,9 @@ created as (
 begun as (
     select
         chosen.*,
-        row_number() over (
+        min(chosen.occurred_at) over (
             partition by chosen.journey_id, chosen.record_type
-            order by chosen.occurred_at asc, chosen.order_number asc nulls last
-        ) as claim_number,
+        ) as begun_at,
         created.created_at
     from chosen
     inner join created
@@ -189,7 +188,7 @@ select
     end as occurred_at,
     case
         when
-            chosen.claim_number = 1
+            chosen.occurred_at = chosen.begun_at
             and chosen.fidelity_rank < 3
             and {{ seconds_between('chosen.created_at', 'chosen.occurred_at') }} > 86400
             then chosen.created_at

@@ -80,11 +80,7 @@ closes as (
                     then versions.created_at
                 else versions.closed_at
             end,
-            case
-                when versions.previous_stage_id <> versions.stage_id
-                    then versions.previous_known_at
-                else versions.closed_at
-            end
+            coalesce(versions.elsewhere_until_at, versions.closed_at)
         ) as close_at
     from versions
     left join stages

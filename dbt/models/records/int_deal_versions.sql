@@ -3,10 +3,11 @@
     the stage, a closed deal stands in its pipeline's won or lost stage.
 #}
 {% set columns = [
-    'lead_id', 'account_id', 'seller_id', 'pipeline_id', 'amount', 'currency', 'source',
+    'lead_id', 'account_id', 'seller_id', 'placed_pipeline_id', 'amount', 'currency', 'source',
     'business_area', 'segment', 'product', 'deal_type', 'partner_id', 'created_at',
     'expected_close_on', 'next_step_on', 'lost_reason', 'probability', 'is_deleted',
 ] %}
+{% set of_beginning = ['lead_id', 'placed_pipeline_id', 'created_at'] %}
 
 with
 
@@ -14,14 +15,36 @@ run as (
     select * from {{ ref('stg_run') }}
 ),
 
+stages as (
+    select * from {{ ref('int_stages') }}
+),
+
+named as (
+    select
+        *,
+        {{ is_stated('pipeline_id') }} as is_pipeline_named
+    from {{ ref('stg_deals') }}
+),
+
+{# A stage of one pipeline alone names its pipeline. #}
 records as (
-    select * from {{ ref('stg_deals') }}
+    select
+        named.*,
+        coalesce(
+            case when named.is_pipeline_named then named.pipeline_id end,
+            stages.pipeline_id,
+            named.pipeline_id
+        ) as placed_pipeline_id,
+        named.is_pipeline_named
+        or stages.pipeline_id is not null as is_stated_placed_pipeline_id
+    from named
+    left join stages on named.stage_id = stages.stage_id and stages.is_in_one_pipeline
 ),
 
 numbered as (
     select
         *,
-        {% for column in columns if column != 'is_deleted' -%}
+        {% for column in columns if column not in ('is_deleted', 'placed_pipeline_id') -%}
             {{ is_stated(column) }} as is_stated_{{ column }},
         {% endfor -%}
         {# A list that has no such column does not show what was deleted. #}
@@ -46,7 +69,7 @@ carried as (
         is_complete,
         is_from_later_export,
         {% for column in columns -%}
-            {{ last_known(column, 'deal_id', column in ('lead_id', 'pipeline_id', 'created_at')) }}
+            {{ last_known(column, 'deal_id', column in of_beginning) }}
                 as last_{{ column }},
         {% endfor -%}
         version_number
@@ -73,19 +96,6 @@ aliases as (
     select * from {{ ref('int_seller_aliases') }}
 ),
 
-stages as (
-    select * from {{ ref('int_stages') }}
-),
-
-{# A deal whose export names no pipeline is in the only one that has its stage. #}
-placed as (
-    select
-        deals.*,
-        coalesce(deals.pipeline_id, stages.pipeline_id) as resolved_pipeline_id
-    from deals
-    left join stages on deals.stage_id = stages.stage_id and stages.is_in_one_pipeline
-),
-
 closing_stages as (
     select
         pipeline_id,
@@ -103,7 +113,7 @@ resolved as (
         deals.account_id,
         aliases.seller_id,
         deals.seller_id as named_seller_id,
-        deals.resolved_pipeline_id as pipeline_id,
+        deals.placed_pipeline_id as pipeline_id,
         case
             {# Of where a later export shows it, only a close by then was true then. #}
             when
@@ -119,7 +129,7 @@ resolved as (
                 {# No such stage declared: an unknown one, so that the run says so. #}
                 then coalesce(
                     closing_stages.stage_id,
-                    coalesce(deals.resolved_pipeline_id, '') || ':' || deals.status
+                    coalesce(deals.placed_pipeline_id, '') || ':' || deals.status
                 )
             else deals.stage_id
         end as stage_id,
@@ -153,13 +163,13 @@ resolved as (
         coalesce(
             coalesce(deals.status, stages.stage_kind) in ('won', 'lost'), false
         ) as is_closed
-    from placed as deals
+    from deals
     left join aliases on deals.seller_id = aliases.alias_id
     left join stages
-        on deals.resolved_pipeline_id = stages.pipeline_id and deals.stage_id = stages.stage_id
+        on deals.placed_pipeline_id = stages.pipeline_id and deals.stage_id = stages.stage_id
     left join closing_stages
         on
-            deals.resolved_pipeline_id = closing_stages.pipeline_id
+            deals.placed_pipeline_id = closing_stages.pipeline_id
             and deals.status = closing_stages.stage_kind
 ),
 

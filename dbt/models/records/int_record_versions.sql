@@ -52,28 +52,44 @@ records as (
         leads.is_current
     from leads
     inner join journeys on leads.lead_id = journeys.lead_id
+),
+
+with_previous as (
+    select
+        *,
+        lag(stage_id) over (
+            partition by journey_id, record_type, stage_id is null order by known_at
+        ) as previous_stage_id,
+        lag(pipeline_id) over (
+            partition by journey_id, record_type, stage_id is null order by known_at
+        ) as previous_pipeline_id,
+        lag(known_at) over (
+            partition by journey_id, record_type, stage_id is null order by known_at
+        ) as previous_known_at,
+        first_value(pipeline_id) over (
+            partition by journey_id, record_type order by known_at
+        ) as first_pipeline_id,
+        first_value(stage_id) over (
+            partition by journey_id, record_type
+            order by case when stage_id is null then 1 else 0 end asc, known_at asc
+        ) as first_stage_id,
+        min(known_at) over (partition by journey_id, record_type) as first_known_at,
+        min(case when stage_id is not null then known_at end) over (
+            partition by journey_id, record_type
+        ) as first_shown_at
+    from records
 )
 
 select
     *,
-    lag(stage_id) over (
-        partition by journey_id, record_type, stage_id is null order by known_at
-    ) as previous_stage_id,
-    lag(pipeline_id) over (
-        partition by journey_id, record_type, stage_id is null order by known_at
-    ) as previous_pipeline_id,
-    lag(known_at) over (
-        partition by journey_id, record_type, stage_id is null order by known_at
-    ) as previous_known_at,
-    first_value(pipeline_id) over (
-        partition by journey_id, record_type order by known_at
-    ) as first_pipeline_id,
-    first_value(stage_id) over (
-        partition by journey_id, record_type
-        order by case when stage_id is null then 1 else 0 end asc, known_at asc
-    ) as first_stage_id,
-    min(known_at) over (partition by journey_id, record_type) as first_known_at,
-    min(case when stage_id is not null then known_at end) over (
-        partition by journey_id, record_type
-    ) as first_shown_at
-from records
+    {# When an export last showed it in another stage or pipeline than this one. #}
+    max(
+        case
+            when previous_stage_id <> stage_id or previous_pipeline_id <> pipeline_id
+                then previous_known_at
+        end
+    ) over (
+        partition by journey_id, record_type, stage_id is null
+        order by known_at rows between unbounded preceding and current row
+    ) as elsewhere_until_at
+from with_previous
