@@ -564,3 +564,37 @@ def test_another_order_of_stages_changes_history_only_from_its_day(home: Home) -
     (home.mappings / "list.yml").write_text(dated)
     now = mart(build(home, date(2026, 6, 30)), "fct_stage_transitions")
     assert expectation.frames(Frames(now, before)).now.empty
+
+
+OUTCOMES = """
+system: own
+doc: Outcomes
+stages:
+  - {pipeline_id: p, stage_id: Open, position: 1, kind: open}
+  - {pipeline_id: p, stage_id: Won, position: 2, kind: won}
+  - {pipeline_id: p, stage_id: Lost, position: 3, kind: lost}
+files:
+  list:
+    doc: Outcomes without a date
+    headers: [[Number], [Result]]
+    known_at: {constant: 2026-05-31}
+    tables:
+      deals:
+        columns:
+          {deal_id: Number, pipeline_id: {constant: p}, stage_id: Result, segment: Region,
+           amount: Value, currency: {constant: SEK}}
+"""
+
+
+def test_of_rows_that_repeat_an_id_the_last_holds_and_what_contradicts_is_listed(
+    home: Home,
+) -> None:
+    (home.mappings / "own.yml").write_text(OUTCOMES)
+    shutil.copy(CASES / "03-repeated-ids.csv", home.inbox)
+    marts = build(home, date(2026, 6, 30))
+    deals = mart(marts, "dim_deals").set_index("deal_id")
+    assert deals["status"].to_dict() == {"own:900": "lost", "own:901": "won", "own:902": "open"}
+    assert deals.loc["own:900", ["amount", "segment"]].tolist() == [250, "South"]
+    conflicts = mart(marts, "export_conflicts")
+    assert set(conflicts["record_id"]) == {"own:900"}
+    assert {"stage_id", "amount", "segment"} <= set(conflicts["column_name"])
