@@ -21,7 +21,10 @@ CASES = Path(__file__).parent / "cases"
 
 
 # Files with few and long tests: begun last, one worker would wait for the other for minutes.
-LONG = ("test_run", "test_ledger", "test_real_data", "test_deliveries")
+LONG = (
+    "test_strangers_deals", "test_run", "test_ledger", "test_real_data", "test_deliveries",
+    "test_exports", "test_strangers_files",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
