@@ -1,11 +1,13 @@
-"""Commands about what is published: status, rollback.
+"""Commands about what a home holds: status, verify, rollback.
 
 Belongs here: their arguments and what they say.
 """
 
+import sys
+
 import click
 
-from cli.messages import errors_as_messages, said_of_rejects
+from cli.messages import UNFINISHED, errors_as_messages, said_of_rejects
 from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing.inbox import inbox_files, is_new
@@ -14,6 +16,7 @@ from ingestion.landing.receipts import read_receipt
 from ingestion.landing.report import last_report
 from publishing.lease import holder, lease
 from publishing.sets import PublishedSets
+from publishing.verification import verify_home
 
 
 @click.command()
@@ -54,6 +57,22 @@ def _say_quarantined(home: Home) -> None:
             click.echo(f"{name}: {line}")
     for file in report.having("rejected", "held"):
         click.echo(f"{file.outcome:<12} {file.message}")
+
+
+@click.command()
+@click.pass_obj
+def verify(home_path: str) -> None:
+    """Hold archive, landed files and published sets against the hashes they were written with."""
+    with errors_as_messages():
+        home = Home.at(home_path)
+        if not home.root.exists():
+            raise UserError(f"home {home.root}: does not exist")
+        faults = list(verify_home(home))
+        for fault in faults:
+            click.echo(fault, err=True)
+        if faults:
+            sys.exit(UNFINISHED)
+        click.echo("archive, landed files and published sets are as they were written")
 
 
 @click.command()

@@ -5,7 +5,7 @@ Belongs here: the home option, the list of commands. Does not belong here: comma
 
 import click
 
-from cli.looking import rollback, status
+from cli.looking import rollback, status, verify
 from cli.running import reconstruct, run
 from cli.simulating import simulate
 from cli.taking_in import ingest, map_file
@@ -20,7 +20,7 @@ def main(context: click.Context, home: str) -> None:
     context.obj = home
 
 
-for command in (run, reconstruct, ingest, map_file, status, rollback, simulate):
+for command in (run, reconstruct, ingest, map_file, status, verify, rollback, simulate):
     main.add_command(command)
 
 

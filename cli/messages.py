@@ -30,7 +30,7 @@ REFUSED, USAGE, UNFINISHED = 1, 2, 3
 
 OUTCOMES = {
     "landed": "landed",
-    "relanded": "landed again under a changed mapping",
+    "relanded": "landed again, under a changed mapping or over damage",
     "already_landed": "already landed",
     "rejected": "rejected",
     "held": "held until whole",

@@ -1,10 +1,12 @@
-"""Files that a crash leaves whole: written beside, flushed, renamed.
+"""Files that a crash leaves whole: written beside, flushed, renamed; and the hash of any.
 
-Belongs here: writing small files of the home, whatever is in them.
+Belongs here: writing small files of the home, whatever is in them; whether a file is as written.
 Does not belong here: what they hold (`stored`), exports (`readers`).
 """
 
+import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 
@@ -25,3 +27,18 @@ def write_atomically(path: Path, text: str) -> None:
         os.fsync(file.fileno())
     temporary.replace(path)
     fsync_folder(path.parent)
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def damaged(folder: Path, hashes: Mapping[str, str]) -> list[str]:
+    """Of the files named with their SHA-256, those that are gone or hold other bytes."""
+    return [
+        name
+        for name, digest in hashes.items()
+        if not (folder / name).is_file() or file_hash(folder / name) != digest
+    ]

@@ -23,6 +23,10 @@ class Rejection(_Reason):
     """Why a file cannot be trusted as a whole."""
 
     AMBIGUOUS = "ambiguous", "give one of them a name pattern in mappings/"
+    ARCHIVE_DAMAGED = (
+        "archive_damaged",
+        "restore archive/ from backup, or put the file into the inbox again",
+    )
     BINARY_WORKBOOK = "binary_workbook", "save it as .xlsx"
     BROKEN_ARCHIVE = "broken_archive", "transfer it again"
     BROKEN_QUOTES = "broken_quotes", "export it again"

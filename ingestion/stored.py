@@ -4,6 +4,7 @@ Belongs here: reading and writing such files, and what a damaged one is told as.
 Does not belong here: what is stored; each model has one owner, who alone reads and writes it.
 """
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -21,7 +22,7 @@ class DamagedFile(UserError):
 class Stored(BaseModel):
     """A stored model. A subclass that changes its form raises FORMAT and upgrades older content.
 
-    REMEDY is what to do about a damaged one.
+    REMEDY is what to do about a damaged one. Each file holds a `checksum` of the rest.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -40,9 +41,13 @@ class Stored(BaseModel):
         name = f"{path.parent.name}/{path.name}"
         try:
             content = json.loads(text)
-            version = content.pop("format_version", 1)
+            version = content.get("format_version", 1)
             if version > cls.FORMAT:
                 raise DamagedFile(f"{name}: written by a later version of Mellantid; update this")
+            checksum = content.pop("checksum", None)
+            if checksum is not None and checksum != _checksum(content):
+                raise ValueError("it was changed since it was written")
+            content.pop("format_version", None)
             if version < cls.FORMAT:
                 content = cls.upgraded(content, version)
             return cls.model_validate_json(json.dumps(content))
@@ -60,7 +65,12 @@ class Stored(BaseModel):
 
     def as_text(self) -> str:
         content = {"format_version": self.FORMAT, **self.model_dump(mode="json")}
+        content["checksum"] = _checksum(content)
         return json.dumps(content, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
 
     def write(self, path: Path) -> None:
         write_atomically(path, self.as_text())
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

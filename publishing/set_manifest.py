@@ -1,10 +1,9 @@
 """The manifest of a published set: what it holds, what it was made of, what was checked.
 
-Belongs here: its form, reading and writing it, hashes of the files it names.
+Belongs here: its form, reading and writing it.
 Does not belong here: making a set (`sets`), comparing it with what lies on disk (`verification`).
 """
 
-import hashlib
 import subprocess
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -80,12 +79,6 @@ class SetManifest(Stored):
 def read_manifest(folder: Path) -> SetManifest:
     """The manifest of the set in `folder`. Raises DamagedFile."""
     return SetManifest.read(folder / FILE_NAME)
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def code_version() -> str:

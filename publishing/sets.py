@@ -17,7 +17,7 @@ from pathlib import Path
 import duckdb
 
 from ingestion.errors import UserError
-from ingestion.files import fsync_folder
+from ingestion.files import damaged, file_hash, fsync_folder
 from ingestion.home import Home
 from ingestion.landing.manifest import read_manifests
 from ingestion.sql import identifier, literal
@@ -33,12 +33,11 @@ from publishing.set_manifest import (
     SetManifest,
     TableContent,
     code_version,
-    file_hash,
     now,
     read_manifest,
 )
 from publishing.status import Status, read_status, write_status
-from publishing.verification import verify_in_fresh_process
+from publishing.verification import verify, verify_in_fresh_process
 from publishing.warehouse import Warehouse
 
 # The storage version DuckDB 1.5 reads: BI drivers lag behind the 2.0 client that writes.
@@ -80,9 +79,14 @@ class PublishedSets:
         raise LookupError(f"run {run_id} published nothing")
 
     def last_before(self, as_of: date) -> Path | None:
-        """The newest set of `as_of` or an earlier day: what a run is compared with."""
-        sets = [(m.as_of, m.epoch, folder) for folder, m in self.manifests() if m.as_of <= as_of]
-        return max(sets)[2] if sets else None
+        """The newest set of `as_of` or an earlier day, undamaged: what a run is compared with."""
+        sets = [(m.as_of, m.epoch, folder, m) for folder, m in self.manifests() if m.as_of <= as_of]
+        whole = (
+            f
+            for *_, f, m in sorted(sets, reverse=True, key=lambda s: s[:2])
+            if not damaged(f, m.files)
+        )
+        return next(whole, None)
 
     # --- publishing ------------------------------------------------------------------------------
 
@@ -188,10 +192,18 @@ class PublishedSets:
         return older[-1] if older else None
 
     def rollback(self) -> SetManifest:
-        """Make the set before the current one current. Raises UserError if there is none."""
+        """Make the set before the current one current.
+
+        Raises UserError if there is none or if it does not read back as written.
+        """
         previous = self.previous()
         if previous is None:
             raise UserError("rollback: there is no earlier published set; nothing was changed")
+        if faults := list(verify(previous)):
+            raise UserError(
+                f"rollback: set {previous.name}: {'; '.join(faults)}; restore it from backup or "
+                "delete its folder; nothing was changed"
+            )
         self._switch(previous)
         self.save_status()
         return read_manifest(previous)

@@ -1,7 +1,7 @@
-"""Whether a written set reads back as its manifest says.
+"""Whether what a home holds reads back as it was written: a set, or all of it.
 
-Belongs here: comparing files and tables on disk with the manifest.
-Does not belong here: what happens to a set that does not (`sets`).
+Belongs here: comparing files and tables on disk with what their manifests and receipts say.
+Does not belong here: what happens to a set that does not (`sets`), landing damaged loads anew.
 """
 
 import subprocess
@@ -11,20 +11,25 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion.files import damaged
+from ingestion.home import Home
+from ingestion.landing.inbox import printable
+from ingestion.landing.manifest import undamaged
+from ingestion.landing.receipts import Receipt
+from ingestion.landing.report import last_report
+from ingestion.reasons import Rejection
 from ingestion.sql import identifier, literal
+from ingestion.stored import DamagedFile
 from publishing.content import content_hash
 from publishing.gate.checks import Refused
-from publishing.set_manifest import file_hash, read_manifest
+from publishing.set_manifest import FILE_NAME, read_manifest
 
 
 def verify(folder: Path) -> Iterator[str]:
     """Faults of a written set: tables against the manifest, in both forms, and file hashes."""
     manifest = read_manifest(folder)
-    damaged = [
-        name for name, digest in manifest.files.items() if file_hash(folder / name) != digest
-    ]
-    if damaged:
-        yield f"{', '.join(damaged)} does not read back as written"
+    if broken := damaged(folder, manifest.files):
+        yield f"{', '.join(broken)} does not read back as written"
         return
     with duckdb.connect() as connection:
         connection.execute(f"attach {literal(str(folder / 'marts.duckdb'))} as marts (read_only)")
@@ -33,6 +38,33 @@ def verify(folder: Path) -> Iterator[str]:
             for relation in (f"marts.{identifier(table)}", parquet):
                 if content_hash(connection, relation) != content.content_hash:
                     yield f"{table} differs from what was checked"
+
+
+def verify_home(home: Home) -> Iterator[str]:
+    """Faults of everything in a home that is stored with its hash, a line each, with the remedy."""
+    for path in sorted(home.archive.glob("*.json")):
+        try:
+            receipt = Receipt.read(path)
+        except DamagedFile as error:
+            yield str(error)
+            continue
+        if damaged(home.archive, {receipt.sha256: receipt.sha256}):
+            reason = Rejection.ARCHIVE_DAMAGED
+            name = printable(receipt.first_name)
+            yield f"archive/{receipt.sha256[:12]}… ({name}): is damaged; {reason.remedy}"
+    report = last_report(home)
+    for load in report.loads if report else []:
+        if undamaged(home.landed / load) is None:
+            yield f"landed/{load}: is damaged; the next run makes it anew from the archive"
+    for folder in sorted(path.parent for path in home.published.glob(f"*/{FILE_NAME}")):
+        if folder.is_symlink():
+            continue
+        try:
+            faults = list(verify(folder))
+        except DamagedFile as error:
+            faults = [str(error)]
+        for fault in faults:
+            yield f"published/{folder.name}: {fault}; restore it from backup or delete the folder"
 
 
 def verify_in_fresh_process(folder: Path) -> None:

@@ -171,6 +171,32 @@ def test_a_dry_run_names_stages_that_no_mapping_declares(sheet: Home) -> None:
     assert Landing(sheet).run().unknown_stages == []
 
 
+def test_a_damaged_load_lands_anew_from_the_archive_and_never_from_damaged_bytes(
+    sheet: Home,
+) -> None:
+    (sheet.inbox / "deals.csv").write_text(LONG)
+    (first,) = Landing(sheet).run().files
+    table = sheet.landed / first.load_id / "deals.parquet"
+    whole = table.read_bytes()
+    (sheet.inbox / "deals.csv").unlink()
+    assert Landing(sheet).run().files == []
+    table.write_bytes(whole[:40] + b"x" + whole[41:])
+    (again,) = Landing(sheet).run().files
+    assert (again.outcome, again.load_id) == ("relanded", first.load_id)
+    assert table.read_bytes() == whole
+    # The archive is damaged too: nothing to make it from.
+    archived = sheet.archive / first.sha256
+    archived.write_bytes(archived.read_bytes().replace(b"Lead", b"Leaf"))
+    table.unlink()
+    (refused,) = Landing(sheet).run().files
+    assert (refused.outcome, refused.rule) == ("rejected", "archive_damaged")
+    assert "deals.csv (archived): is damaged in the archive; restore" in refused.message
+    # Delivered once more, the bytes are whole again.
+    (sheet.inbox / "deals.csv").write_text(LONG)
+    (healed,) = Landing(sheet).run().files
+    assert healed.outcome == "relanded" and table.read_bytes() == whole
+
+
 def test_every_record_is_accepted_or_quarantined(sheet: Home) -> None:
     text = LONG + "D3,Lead,not a day,Bo,1\nD4,Lead,2026-01-01,Bo,x\n,Lead,2026-01-01,Bo,1\n"
     (sheet.inbox / "deals.csv").write_text(text)

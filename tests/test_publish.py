@@ -1,13 +1,13 @@
 """Publishing: whole sets, one switch, nothing lost for readers, no silent change of schema."""
 
-import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import duckdb
@@ -16,12 +16,13 @@ from conftest import build, hashes
 
 from ingestion.errors import UserError
 from ingestion.home import Home
+from ingestion.landing.manifest import undamaged
 from publishing import catalogue, schema, sets
 from publishing.gate.checks import Refused
 from publishing.lease import Lease, LeaseHeld, lease
 from publishing.set_manifest import read_manifest
 from publishing.sets import PublishedSets
-from publishing.verification import verify
+from publishing.verification import verify, verify_home
 from publishing.warehouse import Warehouse
 from simulation.histories import simulate
 from simulation.home import write_home
@@ -143,9 +144,9 @@ def test_retention_goes_by_age_and_keeps_current_and_previous(published: Publish
 def _pretend_before(published: PublishedSets, change: Callable[[dict[str, Any]], None]) -> None:
     """Change what the current set is said to have held."""
     path = published.link.resolve() / "manifest.json"
-    manifest = json.loads(path.read_text())
-    change(manifest["tables"]["dim_deals"]["columns"])
-    path.write_text(json.dumps(manifest))
+    manifest = read_manifest(path.parent)
+    change(manifest.tables["dim_deals"].columns)
+    manifest.write(path)
 
 
 @pytest.mark.parametrize(
@@ -238,3 +239,54 @@ def test_the_lease_says_who_holds_it(home: Home) -> None:
         other.kill()  # -9: the operating system lets go of the lock
     with lease(home, "mine") as mine:
         assert mine.epoch == 2
+
+
+# --- damage --------------------------------------------------------------------------------------
+
+
+def flipped(paths: list[Path], n: int) -> Iterator[Path]:
+    """One bit of one of these files wrong, `n` times; whole again afterwards."""
+    random = Random(12)
+    for _ in range(n):
+        path = random.choice(paths)
+        data = path.read_bytes()
+        place = random.randrange(8 * len(data))
+        broken = bytearray(data)
+        broken[place // 8] ^= 1 << place % 8
+        path.write_bytes(bytes(broken))
+        yield path
+        path.write_bytes(data)
+
+
+def files_below(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file() and p.stat().st_size)
+
+
+def test_any_flipped_bit_of_what_landed_is_noticed_before_it_is_built_from(built: Home) -> None:
+    loads = [path for path in files_below(built.landed) if path.parent != built.landed]
+    for path in flipped(loads, 90):
+        assert undamaged(path.parent) is None, path.name
+    assert all(undamaged(path.parent) for path in loads)
+
+
+def test_any_flipped_bit_of_archive_or_set_is_told_by_name(published: PublishedSets) -> None:
+    archived = [p for p in files_below(published.home.archive) if p.suffix != ".fingerprint"]
+    for path in flipped(archived, 60):
+        assert path.stem[:12] in "".join(verify_home(published.home))
+    folder = put_out(published)
+    assert list(verify_home(published.home)) == []
+    for path in flipped(files_below(folder), 50):
+        assert folder.name in "".join(verify_home(published.home)), path.name
+
+
+def test_a_damaged_set_is_neither_rolled_back_to_nor_compared_with(
+    published: PublishedSets,
+) -> None:
+    first, second = put_out(published), put_out(published)
+    assert published.last_before(DAY) == second
+    page = second / "dim_deals.parquet"
+    page.write_bytes(page.read_bytes()[:-1] + b"x")
+    assert published.last_before(DAY) == first
+    put_out(published)
+    with pytest.raises(UserError, match=f"rollback: set {second.name}: dim_deals.parquet"):
+        published.rollback()

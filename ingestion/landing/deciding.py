@@ -17,18 +17,19 @@ from pathlib import Path
 
 from ingestion.company import Company
 from ingestion.errors import FileHeld, FileRejected, UserError
-from ingestion.files import fsync_folder
+from ingestion.files import file_hash, fsync_folder
 from ingestion.home import Home
 from ingestion.landing.accounting import unknown_stages
 from ingestion.landing.archiving import archive_bytes, archive_members
 from ingestion.landing.inbox import inbox_files, inbox_name, printable, seen_name, sidecar_text
 from ingestion.landing.known_at import declared_known_at
 from ingestion.landing.loads import Job, write_load
-from ingestion.landing.manifest import FILE_NAME, LoadManifest
+from ingestion.landing.manifest import LoadManifest, undamaged
 from ingestion.landing.receipts import Receipt, all_receipts, read_receipt, receipt_file
 from ingestion.landing.report import FileOutcome, Report
 from ingestion.mappings.forms import Cell, FileMapping, KnownAt, TableMapping
 from ingestion.mappings.loading import FileKind, Mappings
+from ingestion.reasons import Rejection
 from ingestion.recognition import recognised
 from ingestion.tables import TABLES
 from ingestion.worker import READER
@@ -52,6 +53,7 @@ class Landing:
         self.dry_run = dry_run
         self.say = say
         self.key = home.hash_key() if not dry_run else bytes(32)
+        self._undamaged: dict[str, LoadManifest] = {}
 
     def run(self) -> Report:
         """Land what is new, land again what a changed mapping or declaration makes new."""
@@ -127,6 +129,7 @@ class Landing:
         relands = bool(receipt.file_kinds)
         is_same = receipt.mappings == self.mappings.fingerprint
         if not is_same or not all(self._done(receipt, *item) for item in file_kinds.items()):
+            _check_archived(archived, receipt)
             names = [Path(seen.name).name for seen in receipt.names]
             known = self.mappings.file_kinds
             found = READER.call(
@@ -162,12 +165,12 @@ class Landing:
         }
 
     def _done(self, receipt: Receipt, sheet: str, file_kind: FileKind) -> LoadManifest | None:
-        """The manifest of a load that is there already."""
-        return self._manifest(load_id(receipt.sha256, sheet, file_kind))
-
-    def _manifest(self, identity: str) -> LoadManifest | None:
-        paths = (folder / identity / FILE_NAME for folder in (self._landed, self.home.landed))
-        return next((LoadManifest.read(path) for path in paths if path.exists()), None)
+        """The manifest of a load that is there already, as it was written."""
+        identity = load_id(receipt.sha256, sheet, file_kind)
+        for folder in (self._landed / identity, self.home.landed / identity):
+            if identity not in self._undamaged and (manifest := undamaged(folder)):
+                self._undamaged[identity] = manifest
+        return self._undamaged.get(identity)
 
     def _write_load(
         self, archived: Path, sheet: str, file_kind: FileKind, receipt: Receipt
@@ -188,6 +191,8 @@ class Landing:
             self.scratch,
         )
         manifest = READER.call(write_load, job, size=archived.stat().st_size)
+        # What is damaged makes room; killed in between, the load is missing and lands next time.
+        shutil.rmtree(self._landed / identity, ignore_errors=True)
         temporary.replace(self._landed / identity)
         fsync_folder(self._landed)
         return manifest
@@ -263,6 +268,12 @@ class Landing:
         """Stages in these loads that no mapping declares: what would block a run, told before."""
         folders = [f / load for load in loads for f in (self._landed, self.home.landed)]
         return unknown_stages([folder for folder in folders if folder.exists()])
+
+
+def _check_archived(archived: Path, receipt: Receipt) -> None:
+    """Raises FileRejected for bytes that are no longer those that came."""
+    if not archived.is_file() or file_hash(archived) != receipt.sha256:
+        raise FileRejected(Rejection.ARCHIVE_DAMAGED, "is damaged in the archive")
 
 
 def _rejected(name: str, message: str, error: FileRejected, sha256: str = "") -> FileOutcome:

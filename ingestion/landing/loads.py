@@ -15,7 +15,7 @@ import duckdb
 from ingestion.casting.context import Context, TypedTable, casting_database
 from ingestion.casting.plan import cast_table
 from ingestion.errors import FileRejected
-from ingestion.files import fsync_folder
+from ingestion.files import file_hash, fsync_folder
 from ingestion.landing.manifest import FILE_NAME, LoadManifest, Money, TableFacts
 from ingestion.mappings.loading import FileKind
 from ingestion.readers import reading
@@ -108,6 +108,7 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
         tables={table.name: _table_facts(connection, table) for table in typed},
         unmapped_headers=_unmapped(job.file_kind, sheet),
         money=_money(connection, typed),
+        files={path.name: file_hash(path) for path in sorted(job.folder.iterdir())},
     )
     manifest.write(job.folder / FILE_NAME)
     for path in job.folder.iterdir():
