@@ -598,3 +598,60 @@ def test_of_rows_that_repeat_an_id_the_last_holds_and_what_contradicts_is_listed
     conflicts = mart(marts, "export_conflicts")
     assert set(conflicts["record_id"]) == {"own:900"}
     assert {"stage_id", "amount", "segment"} <= set(conflicts["column_name"])
+
+
+def test_of_two_exports_of_a_day_the_later_made_holds_for_activities_and_sellers_too(
+    home: Home,
+) -> None:
+    """What was planned in the morning and called off in the evening; a team that changed."""
+    files(home, "27", "pipedrive_deals*", date(2026, 11, 20))
+    head = "Activity - ID,Activity - Type,Activity - Due date,Activity - Done"
+    (home.inbox / "activities-2026-11-20 0800.csv").write_text(
+        f"{head},Deal - ID\n1,Meeting,2026-12-20,To do,31\n2,Call,2026-12-10,To do,32\n"
+    )
+    # Without the deals, which it does not empty.
+    (home.inbox / "activities-2026-11-20 1800.csv").write_text(
+        f"{head}\n1,Meeting,2026-12-05,To do\n2,Call,2026-11-20,Done\n"
+    )
+    found = status(build(home, date(2026, 11, 20)), ["next_step_on", "last_activity_at"])
+    assert str(found["next_step_on"]["31"])[:10] == "2026-12-05"
+    assert pd.isna(found["next_step_on"]["32"]) and found["last_activity_at"].notna()["32"]
+
+
+def test_a_name_that_two_share_is_credited_as_nobody(home: Home) -> None:
+    (home.mappings / "list.yml").write_text(
+        LIST.replace("system: list", "system: own")
+        + """  owners:
+    doc: Owners
+    headers: [[Id], [Name]]
+    tables: {sellers: {columns: {seller_id: Id, name: Name, team: Team}}}
+    known_at: {file_name: '(\\d{4}-\\d{2}-\\d{2})'}
+  shares:
+    doc: Shares of deals
+    headers: [[Deal ID], [Share]]
+    known_at: {file_name: '(\\d{4}-\\d{2}-\\d{2})'}
+    tables: {deal_credits: {columns: {deal_id: Deal ID, seller_id: Seller, share: Share}}}
+"""
+    )
+    (home.inbox / "list-2026-05-31.csv").write_text(
+        "Deal ID,Stage,Created,Closed,Seller\na,Won,2026-01-05,2026-01-25,7\n"
+    )
+    (home.inbox / "owners-2026-05-31 0800.csv").write_text(
+        "Id,Name,Team\n5,Bo Ek,South\n6,Bo Ek,South\n7,Ann Ek,South\n"
+    )
+    # The evening's list has another team, which sorts before.
+    (home.inbox / "owners-2026-05-31 1800.csv").write_text(
+        "Id,Name,Team\n5,Bo Ek,North\n6,Bo Ek,North\n7,Ann Ek,North\n"
+    )
+    # In the morning all of it was Bo's; in the evening half.
+    (home.inbox / "shares-2026-05-31 0800.csv").write_text("Deal ID,Seller,Share\na,Bo Ek,1\n")
+    (home.inbox / "shares-2026-05-31 1800.csv").write_text(
+        "Deal ID,Seller,Share\na,Bo Ek,0.5\na,7,0.5\n"
+    )
+    marts = build(home, date(2026, 6, 30))
+    credits = mart(marts, "deal_credits")
+    shares = dict(zip(credits["seller_id"].fillna("nobody"), credits["share"], strict=True))
+    assert {seller: float(share) for seller, share in shares.items()} == {
+        "own:7": 0.5, "nobody": 0.5,
+    }  # fmt: skip
+    assert set(mart(marts, "dim_sellers")["team"]) == {"North"}

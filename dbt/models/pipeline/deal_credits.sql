@@ -24,24 +24,29 @@ states as (
     select * from {{ ref('int_deal_states') }}
 ),
 
-latest_exports as (
+{# All of a deal's credits are as the export made last has them. #}
+ranked as (
     select
-        deal_id,
-        max(known_at) as known_at
+        *,
+        rank() over (
+            partition by deal_id order by {{ total_order(['known_at', 'made_number']) }}
+        ) as export_rank,
+        row_number() over (
+            partition by deal_id, seller_id
+            order by {{ total_order(['known_at', 'made_number', 'record_number', 'share']) }}
+        ) as line_rank
     from credits
-    group by deal_id
 ),
 
 stated as (
     select
-        credits.deal_id,
+        ranked.deal_id,
         aliases.seller_id,
-        max(cast(credits.share as decimal(9, 6))) as share
-    from credits
-    inner join latest_exports
-        on credits.deal_id = latest_exports.deal_id and credits.known_at = latest_exports.known_at
-    left join aliases on credits.seller_id = aliases.alias_id
-    group by credits.deal_id, aliases.seller_id
+        sum(cast(ranked.share as decimal(9, 6))) as share
+    from ranked
+    left join aliases on ranked.seller_id = aliases.alias_id
+    where ranked.export_rank = 1 and ranked.line_rank = 1
+    group by ranked.deal_id, aliases.seller_id
 ),
 
 last_wins as (
@@ -84,7 +89,9 @@ shared as (
     select
         worth.deal_id,
         worth.status,
-        coalesce(stated.seller_id, worth.seller_id) as seller_id,
+        {# A name that several share is nobody's, and not the owner's. #}
+        case when stated.deal_id is null then worth.seller_id else stated.seller_id end
+            as seller_id,
         coalesce(stated.share, 1) as share,
         stated.deal_id is not null as is_stated,
         worth.amount_base

@@ -4,6 +4,11 @@
     Marked as done before it was due, it took place then; on the day it was due, of which no time is
     stated, that moment is its time. Marked as done later, it took place when it was due.
 #}
+{% set columns = [
+    'type', 'source_type', 'occurred_at', 'completed_at', 'deal_id', 'lead_id', 'outcome',
+    'is_deleted',
+] %}
+
 with
 
 run as (
@@ -14,36 +19,54 @@ activities as (
     select * from {{ ref('stg_activities') }}
 ),
 
-ranked as (
+numbered as (
     select
         *,
+        {% for column in columns -%}
+            {{ is_stated(column) }} as is_stated_{{ column }},
+        {% endfor -%}
         row_number() over (
-            partition by activity_id
-            order by
-                {{ total_order([
-                    'known_at', 'occurred_at', 'completed_at', 'type', 'source_type', 'deal_id',
-                    'lead_id', 'outcome', 'is_deleted'
-                ]) }}
-        ) as version_rank
+            partition by activity_id order by known_at asc, {{ made_order(columns) }}
+        ) as version_number
     from activities
+),
+
+carried as (
+    select
+        activity_id,
+        {% for column in columns -%}
+            {{ last_known(column, 'activity_id', false) }} as last_{{ column }},
+        {% endfor -%}
+        version_number = max(version_number) over (partition by activity_id) as is_current
+    from numbered
+),
+
+current_activities as (
+    select
+        {% for column in columns -%}
+            last_{{ column }}['v'] as {{ column }},
+        {% endfor -%}
+        activity_id
+    from carried
+    where is_current
 ),
 
 timed as (
     select
-        ranked.*,
+        activities.*,
         case
-            when ranked.completed_at < ranked.occurred_at then ranked.completed_at
+            when activities.completed_at < activities.occurred_at then activities.completed_at
             when
-                {{ local_date('ranked.occurred_at', 'run.zone') }}
-                = {{ local_date('ranked.completed_at', 'run.zone') }}
-                and {{ is_midnight('ranked.occurred_at', 'run.zone') }}
-                then ranked.completed_at
-            else ranked.occurred_at
+                {{ local_date('activities.occurred_at', 'run.zone') }}
+                = {{ local_date('activities.completed_at', 'run.zone') }}
+                and {{ is_midnight('activities.occurred_at', 'run.zone') }}
+                then activities.completed_at
+            else activities.occurred_at
         end as used_at,
         run.zone
-    from ranked
+    from current_activities as activities
     cross join run
-    where ranked.version_rank = 1 and not coalesce(ranked.is_deleted, false)
+    where not coalesce(activities.is_deleted, false)
 )
 
 select

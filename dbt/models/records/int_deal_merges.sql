@@ -16,7 +16,10 @@ ranked as (
         min(known_at) over (partition by deal_id) as known_at,
         row_number() over (
             partition by deal_id
-            order by {{ total_order(['known_at', 'merged_at', 'merged_into_deal_id']) }}
+            order by
+                {{ total_order([
+                    'known_at', 'made_number', 'record_number', 'merged_at', 'merged_into_deal_id'
+                ]) }}
         ) as version_rank
     from statements
 ),

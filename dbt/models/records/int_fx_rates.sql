@@ -12,7 +12,8 @@ latest as (
     select
         *,
         row_number() over (
-            partition by currency, rate_on order by {{ total_order(['known_at', 'rate']) }}
+            partition by currency, rate_on
+            order by {{ total_order(['known_at', 'made_number', 'record_number', 'rate']) }}
         ) as version_rank
     from rates
 ),

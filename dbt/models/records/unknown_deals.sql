@@ -27,7 +27,7 @@ named as (
     select
         'deal_credits' as table_name,
         deal_id,
-        count(*) as n_records
+        count(distinct seller_id) as n_records
     from {{ ref('stg_deal_credits') }}
     group by deal_id
 ),

@@ -4,8 +4,16 @@ run as (
     select * from {{ ref('stg_run') }}
 ),
 
+sightings as (
+    select
+        load_id,
+        known_at,
+        made_number
+    from {{ source('raw', 'sightings') }}
+),
+
 activities as (
-    select distinct
+    select
         activities.activity_id,
         activities.type,
         activities.source_type,
@@ -15,11 +23,15 @@ activities as (
         activities.lead_id,
         activities.outcome,
         activities.is_deleted,
-        activities.known_at
+        coalesce(sightings.known_at, activities.known_at) as known_at,
+        coalesce(sightings.made_number, 0) as made_number,
+        activities.record_number,
+        activities.stated_columns
     from {{ source('raw', 'activities') }} as activities
+    left join sightings on activities.load_id = sightings.load_id
     inner join run
         on
-            activities.known_at <= run.as_of_at
+            coalesce(sightings.known_at, activities.known_at) <= run.as_of_at
             or (run.knowledge_basis = 'as_reconstructed' and activities.occurred_at <= run.as_of_at)
 )
 

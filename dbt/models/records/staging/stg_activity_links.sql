@@ -4,15 +4,29 @@ run as (
     select * from {{ ref('stg_run') }}
 ),
 
+sightings as (
+    select
+        load_id,
+        known_at,
+        made_number
+    from {{ source('raw', 'sightings') }}
+),
+
 links as (
-    select distinct
+    select
         links.activity_id,
         links.record_type,
         links.record_id,
-        links.known_at
+        coalesce(sightings.known_at, links.known_at) as known_at,
+        coalesce(sightings.made_number, 0) as made_number,
+        links.record_number,
+        links.stated_columns
     from {{ source('raw', 'activity_links') }} as links
+    left join sightings on links.load_id = sightings.load_id
     inner join run
-        on links.known_at <= run.as_of_at or run.knowledge_basis = 'as_reconstructed'
+        on
+            coalesce(sightings.known_at, links.known_at) <= run.as_of_at
+            or run.knowledge_basis = 'as_reconstructed'
 )
 
 select * from links

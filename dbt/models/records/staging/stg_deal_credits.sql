@@ -4,14 +4,27 @@ run as (
     select * from {{ ref('stg_run') }}
 ),
 
+sightings as (
+    select
+        load_id,
+        known_at,
+        made_number
+    from {{ source('raw', 'sightings') }}
+),
+
 deal_credits as (
-    select distinct
+    select
         deal_credits.deal_id,
         deal_credits.seller_id,
         deal_credits.share,
-        deal_credits.known_at
+        coalesce(sightings.known_at, deal_credits.known_at) as known_at,
+        coalesce(sightings.made_number, 0) as made_number,
+        deal_credits.record_number,
+        deal_credits.stated_columns
     from {{ source('raw', 'deal_credits') }} as deal_credits
-    inner join run on deal_credits.known_at <= run.as_of_at
+    left join sightings on deal_credits.load_id = sightings.load_id
+    inner join run
+        on coalesce(sightings.known_at, deal_credits.known_at) <= run.as_of_at
 )
 
 select * from deal_credits
