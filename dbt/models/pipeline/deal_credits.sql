@@ -24,10 +24,12 @@ states as (
     select * from {{ ref('int_deal_states') }}
 ),
 
-{# All of a deal's credits are as the export made last has them. #}
 ranked as (
     select
-        *,
+        deal_id,
+        seller_id,
+        cast(share as decimal(9, 6)) as share,
+        rank() over (partition by deal_id order by {{ total_order(['known_at']) }}) as moment_rank,
         rank() over (
             partition by deal_id order by {{ total_order(['known_at', 'made_number']) }}
         ) as export_rank,
@@ -38,15 +40,27 @@ ranked as (
     from credits
 ),
 
+{#
+    Exports of one moment complete each other. Where that makes more than the whole deal, they
+    contradict each other, and the one made last holds.
+#}
+completed as (
+    select
+        *,
+        sum(share) over (partition by deal_id) <= 1.0001 as is_completed
+    from ranked
+    where moment_rank = 1 and line_rank = 1
+),
+
 stated as (
     select
-        ranked.deal_id,
+        completed.deal_id,
         aliases.seller_id,
-        sum(cast(ranked.share as decimal(9, 6))) as share
-    from ranked
-    left join aliases on ranked.seller_id = aliases.alias_id
-    where ranked.export_rank = 1 and ranked.line_rank = 1
-    group by ranked.deal_id, aliases.seller_id
+        sum(completed.share) as share
+    from completed
+    left join aliases on completed.seller_id = aliases.alias_id
+    where completed.is_completed or completed.export_rank = 1
+    group by completed.deal_id, aliases.seller_id
 ),
 
 last_wins as (
