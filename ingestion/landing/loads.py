@@ -6,6 +6,7 @@ Does not belong here: receipts, identity, making a load visible (`deciding`).
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -69,7 +70,8 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
     context = Context(job.file_kind, sheet, job.known_at, job.key, connection, job.sha256)
     typed = [cast_table(context, name, m) for name, m in mapping.tables.items()]
     rules, left_out, quarantined = _quarantine(connection, sheet, typed)
-    _check_share(sheet, rules | left_out, _count(connection, "rejects"), quarantined)
+    broken = dict(Counter(rules) + Counter(left_out))
+    _check_share(sheet, broken, _count(connection, "rejects"), quarantined)
     job.folder.mkdir(parents=True, mode=0o700)
     for table in typed:
         _copy(
@@ -102,7 +104,7 @@ def _write(job: Job, connection: duckdb.DuckDBPyConnection) -> LoadManifest:
         rules=rules,
         left_out=left_out,
         first_rejects=connection.execute(
-            "select record_number, rule from rejects order by all limit 5"
+            "select distinct record_number, rule from rejects order by all limit 5"
         ).fetchall(),
         notes=_notes(sheet, job.file_kind, typed) | _unmapped_types(connection, typed),
         tables={table.name: _table_facts(connection, table) for table in typed},
@@ -190,7 +192,7 @@ def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _check_share(sheet: Sheet, rules: dict[str, int], broken: int, quarantined: int) -> None:
+def _check_share(sheet: Sheet, rules: dict[str, int], n_broken: int, quarantined: int) -> None:
     mojibake = sum(n for rule, n in rules.items() if rule.endswith(f": {Quarantine.MOJIBAKE}"))
     if mojibake > max(1, MAX_MOJIBAKE_SHARE * sheet.n_records):
         raise FileRejected(
@@ -204,13 +206,13 @@ def _check_share(sheet: Sheet, rules: dict[str, int], broken: int, quarantined: 
                 "word on which comes first",
             )
     too_many = sheet.n_records >= MIN_RECORDS_FOR_SHARE and (
-        broken > MAX_QUARANTINED_SHARE * sheet.n_records
+        n_broken > MAX_QUARANTINED_SHARE * sheet.n_records
     )
     if too_many or quarantined == sheet.n_records:
         rule, n = max(rules.items(), key=lambda item: item[1])
         raise FileRejected(
             Rejection.TOO_MANY_BAD_RECORDS,
-            f"{broken} of {sheet.n_records} records cannot be read, most for {rule} ({n})",
+            f"{n_broken} of {sheet.n_records} records cannot be read, most for {rule} ({n})",
         )
 
 
