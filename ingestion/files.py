@@ -7,6 +7,7 @@ Does not belong here: what they hold (`stored`), exports (`readers`).
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -26,6 +27,20 @@ def write_atomically(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+    fsync_folder(path.parent)
+
+
+def write_once(path: Path, text: str) -> None:
+    """Write a small secret file whole, unless another process was first."""
+    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    with suppress(FileExistsError):
+        os.link(temporary, path)
+    temporary.unlink()
     fsync_folder(path.parent)
 
 

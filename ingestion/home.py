@@ -12,8 +12,10 @@ from pathlib import Path
 
 from ingestion.company import COMPANY_TEMPLATE, Company
 from ingestion.errors import UserError
-from ingestion.files import write_atomically
+from ingestion.files import write_atomically, write_once
 from ingestion.settings import read_yaml, validated
+
+KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -103,14 +105,15 @@ class Home:
                     "from backup or set MELLANTID_KEY_FILE"
                 )
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            except FileExistsError:
-                pass  # another run was first
-            else:
-                with os.fdopen(handle, "w") as file:
-                    file.write(secrets.token_hex(32))
-        key = bytes.fromhex(path.read_text().strip())
+            write_once(path, secrets.token_hex(KEY_BYTES))
+        try:
+            key = bytes.fromhex(path.read_text().strip())
+        except ValueError:
+            key = b""
+        if len(key) < KEY_BYTES:
+            raise UserError(
+                f"key file {path}: holds no key of {KEY_BYTES} bytes; restore it from backup"
+            )
         fingerprint = hashlib.sha256(b"mellantid" + key).hexdigest()[:16]
         if not fingerprint_file.exists():
             write_atomically(fingerprint_file, fingerprint)

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from ingestion.errors import UserError
+from ingestion.files import write_once
 from ingestion.home import Home
 from ingestion.landing.accounting import unaccounted
 from ingestion.landing.deciding import Landing
@@ -384,6 +385,28 @@ def test_the_company_file_of_the_first_run_holds_the_defaults(home: Home) -> Non
 
     assert home.company() == Company()
     assert home.company().end_of(date(2026, 3, 29)).isoformat() == "2026-03-29T21:59:59"
+
+
+@pytest.mark.parametrize("text", ["", "ab", "not a key", "ab" * 31])
+def test_an_empty_or_short_key_is_refused(
+    sheet: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str
+) -> None:
+    monkeypatch.setenv("MELLANTID_KEY_FILE", str(tmp_path / "short.key"))
+    (tmp_path / "short.key").write_text(text)
+    with pytest.raises(UserError, match="holds no key of 32 bytes; restore it from backup"):
+        Landing(sheet)
+
+
+def test_a_key_is_made_once_whole_and_for_its_owner_alone(
+    sheet: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "config" / "made.key"
+    monkeypatch.setenv("MELLANTID_KEY_FILE", str(path))
+    made = sheet.hash_key()
+    assert len(made) == 32 and path.stat().st_mode & 0o777 == 0o600
+    write_once(path, "ab" * 32)
+    assert sheet.hash_key() == made
+    assert [p.name for p in path.parent.iterdir()] == ["made.key"]
 
 
 def test_a_home_hashed_with_another_key_is_refused(
