@@ -7,8 +7,7 @@ run as (
 sightings as (
     select
         load_id,
-        known_at,
-        made_number
+        known_at
     from {{ source('raw', 'sightings') }}
 ),
 
@@ -17,10 +16,7 @@ links as (
         links.activity_id,
         links.record_type,
         links.record_id,
-        coalesce(sightings.known_at, links.known_at) as known_at,
-        coalesce(sightings.made_number, 0) as made_number,
-        links.record_number,
-        links.stated_columns
+        coalesce(sightings.known_at, links.known_at) as known_at
     from {{ source('raw', 'activity_links') }} as links
     left join sightings on links.load_id = sightings.load_id
     inner join run

@@ -19,8 +19,7 @@ deal_credits as (
         deal_credits.share,
         coalesce(sightings.known_at, deal_credits.known_at) as known_at,
         coalesce(sightings.made_number, 0) as made_number,
-        deal_credits.record_number,
-        deal_credits.stated_columns
+        deal_credits.record_number
     from {{ source('raw', 'deal_credits') }} as deal_credits
     left join sightings on deal_credits.load_id = sightings.load_id
     inner join run

@@ -19,8 +19,7 @@ deal_merges as (
         deal_merges.merged_at,
         coalesce(sightings.known_at, deal_merges.known_at) as known_at,
         coalesce(sightings.made_number, 0) as made_number,
-        deal_merges.record_number,
-        deal_merges.stated_columns
+        deal_merges.record_number
     from {{ source('raw', 'deal_merges') }} as deal_merges
     left join sightings on deal_merges.load_id = sightings.load_id
     inner join run

@@ -19,8 +19,7 @@ fx_rates as (
         fx_rates.rate,
         coalesce(sightings.known_at, fx_rates.known_at) as known_at,
         coalesce(sightings.made_number, 0) as made_number,
-        fx_rates.record_number,
-        fx_rates.stated_columns
+        fx_rates.record_number
     from {{ source('raw', 'fx_rates') }} as fx_rates
     left join sightings on fx_rates.load_id = sightings.load_id
     inner join run
