@@ -1,7 +1,7 @@
 """The one declaration of every input table.
 
 Belongs here: tables, columns, types, keys, privacy class, documentation. Casts, Parquet schemas,
-reject rules, dbt sources and Dagster column metadata are derived from it.
+reject rules, dbt sources, docs and Dagster column metadata are derived from it.
 Does not belong here: where a column comes from in some CRM (that is a mapping).
 """
 
@@ -659,6 +659,25 @@ def dbt_sources() -> str:
     return header + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
 
 
+MAPPINGS_DOC = Path(__file__).parents[1] / "docs" / "mappings.md"
+DOC_MARK = "<!-- Below: written by `make sources` from ingestion/tables.py. Do not edit. -->\n"
+
+
+def mappings_doc() -> str:
+    """docs/mappings.md with the input tables and columns that a mapping can ask for."""
+    above, mark, _ = MAPPINGS_DOC.read_text(encoding="utf-8").partition(DOC_MARK)
+    parts = [above, mark]
+    for table in TABLES.values():
+        parts.append(f"\n### {table.name}: {table.grain}\n\n")
+        parts.append("| column | type | what it is |\n|---|---|---|\n")
+        for c in table.columns:
+            kind = f"one of {', '.join(c.choices)}" if c.choices else c.cell_type.replace("_", " ")
+            must = ", required" if c.required else ""
+            parts.append(f"| `{c.name}` | {kind}{must} | {c.doc} |\n")
+    return "".join(parts)
+
+
 if __name__ == "__main__":
     target = Path(__file__).parents[1] / "dbt" / "models" / "records" / "_sources.yml"
     target.write_text(dbt_sources(), encoding="utf-8")
+    MAPPINGS_DOC.write_text(mappings_doc(), encoding="utf-8")

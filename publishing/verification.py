@@ -13,11 +13,11 @@ import duckdb
 
 from ingestion.files import damaged
 from ingestion.home import Home
-from ingestion.landing.inbox import printable
 from ingestion.landing.manifest import undamaged
 from ingestion.landing.receipts import Receipt
 from ingestion.landing.report import last_report
 from ingestion.reasons import Rejection
+from ingestion.shown import printable
 from ingestion.sql import identifier, literal
 from ingestion.stored import DamagedFile
 from publishing.content import content_hash

@@ -1,9 +1,11 @@
 """Proposing a mapping for an unseen export: what is decided, what is asked, what it then lands."""
 
 import io
+import shutil
 import subprocess
 import sys
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,12 @@ import duckdb
 import openpyxl
 import pytest
 import yaml
-from conftest import build, mart, shared
+from conftest import CASES, build, mart, shared
 
 from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
+from ingestion.mappings.loading import Mappings
 from ingestion.proposing.writing import as_text, propose_for, save_mapping
 
 SWEDISH = """Ref;Kund;Säljare;Fas;Belopp;Källa;Skapad;Planerat avslut;Sannolikhet
@@ -123,6 +126,20 @@ def test_the_proposal_is_a_mapping_with_its_evidence(home: Home) -> None:
         ("Deal,Stage,Amount,Date\nA,New,1,2026-01-01\nA,New,2,2026-01-01\n", "lines of an order"),
         ("Ann Berg,ann@x.se,50000\nBo Ek,bo@x.se,6\n", "No header is known"),
         ("Activity id,Date,Type\n1,2026-01-01,Phone\n2,2026-01-02,Zwx\n", "What are 'Zwx'"),
+        ("Ref,Stage,Engaged\n1,New,2026-01-01\n", "Nothing asks for 'Engaged'; there are days"),
+        ("Ref,Stage,Margin\n1,New,5.5\n2,New,5.5\n", "Nothing asks for 'Margin'; there are numb"),
+        ("Ref,Stage,Champion\n1,New,Ann Berg\n2,New,Bo Ek\n", "'Champion'; there are names in it"),
+        ("Ref,Stage,Region\n1,New,N\n2,New,N\n", "'Region'; there are few different"),
+        ("Ref,Stage,Säljare\n" + "".join(f"{n},New,S{n}\n" for n in range(9)), "differs on every"),
+        ("Ref,Stage,Kund\n" + "".join(f"{n},New,K{n % 2}\n" for n in range(20)), "has 2 values in"),
+        (
+            "Ref,Stage,Källa\n" + "".join(f"{n},New,K{n}\n" for n in range(20)),
+            "as a group does not",
+        ),
+        ("Affär,Stage\nSkrivare,New\nPapper,New\n", "names deals. That works while no two share"),
+        ("Ref,Stage,Close date\n1,New,2026-01-01\n", "when an open one is expected to close"),
+        ("Ref,Stage,Amount USD,Currency\n1,New,5,EUR\n", "says USD, and another column names"),
+        ("Ref,Stage,Skapades datm\n1,New,2026-01-01\n", "Is 'Skapades datm' created_at"),
     ],
 )
 def test_what_it_cannot_decide_it_asks(home: Home, content: str, question: str) -> None:
@@ -237,3 +254,100 @@ def test_the_command_says_in_one_line_what_cannot_be_mapped(home: Home) -> None:
     result = subprocess.run([*command, "map", str(path)], capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stderr == "mellantid: x.csv: is empty (0 bytes); export it again\n"
+
+
+def case(number: str) -> Path:
+    """One of the small files that strangers had trouble with."""
+    (path,) = CASES.glob(f"{number}-*")
+    return path
+
+
+def walked(home: Home, number: str, **answers: str) -> str:
+    """A newcomer's walk: proposal saved, questions answered by a header each, file delivered."""
+    path = save_mapping(home, propose_for(home, case(number)), "own", "list")
+    text = path.read_text()
+    written = "".join(f"          {column}: {header}\n" for column, header in answers.items())
+    path.write_text(text.replace("        columns:\n", f"        columns:\n{written}", 1))
+    shutil.copy(case(number), home.inbox)
+    return text
+
+
+def test_a_log_of_moves_is_its_deals_history(home: Home) -> None:
+    assert "deal_changes" in walked(home, "04")
+    moves = mart(build(home, date(2026, 11, 26)), "fct_stage_transitions")
+    told = moves[moves["deal_id"] == "own:17"].sort_values("move_number")
+    stages = ["own:Qualify", "own:Propose", "own:Won"]
+    assert told["to_stage_id"].dropna().tolist() == stages
+    assert told["occurred_at"].dt.strftime("%Y-%m-%d %H:%M").tolist() == [
+        "2026-01-05 08:30", "2026-01-19 13:05", "2026-03-01 09:00"
+    ]  # fmt: skip
+
+
+def test_one_column_of_close_dates_serves_closed_and_open_deals(home: Home) -> None:
+    walked(home, "07", created_at="engage_date")
+    marts = build(home, date(2026, 11, 26))
+    deals = mart(marts, "dim_deals").set_index("deal_id")
+    closed = deals["closed_on"].dropna().astype(str).to_dict()
+    assert closed == {"own:K1": "2026-03-01", "own:K3": "2026-02-14"}
+    assert deals["status"].value_counts().to_dict() == {"open": 2, "won": 1, "lost": 1}
+    moves = mart(marts, "fct_stage_transitions")
+    won = moves[moves["deal_id"] == "own:K1"].sort_values("move_number")
+    assert won["move_kind"].tolist() == ["create", "won"]
+
+
+def test_units_in_headers_hide_no_word(home: Home) -> None:
+    walked(home, "10")
+    report = Landing(home).run()
+    paths = [str(home.landed / load / "deals.parquet") for load in report.loads]
+    found = duckdb.read_parquet([p for p in paths if Path(p).exists()]).order("record_number")
+    assert found.select("amount", "expected_close_on").fetchall() == [
+        (Decimal(125_000), date(2026, 12, 15)), (Decimal(48_500), date(2026, 9, 30)),
+        (Decimal(310_000), date(2026, 10, 1)), (Decimal(75_000), date(2027, 1, 31)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("header", "cell", "amount"),
+    [
+        ("Belopp (tkr)", "125,5", "125500.00"),
+        ("Värde mkr", "1,25", "1250000.00"),
+        ("Belopp kr", "125,5", "125.50"),
+    ],
+)
+def test_a_header_that_counts_thousands_does_not_shrink_the_money(
+    home: Home, header: str, cell: str, amount: str
+) -> None:
+    file = write(home, "x.csv", f"Ref;Fas;{header}\n1;Möte;{cell}\n2;Vunnen;{cell}\n")
+    save_mapping(home, propose_for(home, file), "own", "x")
+    file.rename(home.inbox / "x.csv")
+    (load,) = (n for n in Landing(home).run().loads if (home.landed / n / "deals.parquet").exists())
+    deals = duckdb.read_parquet(str(home.landed / load / "deals.parquet"))
+    assert {str(a) for (a,) in deals.select("amount").fetchall()} == {amount}
+
+
+def test_a_header_that_is_a_persons_address_is_repeated_nowhere(home: Home) -> None:
+    text = walked(home, "12")
+    (file,) = Landing(home).run().files
+    manifests = [path.read_text() for path in home.landed.glob("*/*.json")]
+    said = " ".join([text, file.message, *file.unused, *manifests])
+    assert file.unused == ["column 4"]
+    assert "anna" not in said.casefold()
+
+
+def test_what_is_missing_is_saved_and_then_said(home: Home) -> None:
+    text = walked(home, "06")
+    assert "# deal_id (the deal) is missing" in text
+    with pytest.raises(UserError, match=r"own.yml: files.list: deals needs deal_id"):
+        Mappings.of(home, home.company())
+
+
+def test_where_no_header_is_known_each_is_listed_with_what_it_looks_like(home: Home) -> None:
+    file = write(home, "x.csv", "Zwx,Qrs\n2026-01-01,5.5\n2026-01-02,5.5\n")
+    text = as_text(propose_for(home, file), "own", "x")
+    assert "#   'Zwx': days, 100% filled, 2 different" in text
+    assert "#   'Qrs': numbers, 100% filled, 1 different" in text
+
+
+def test_labels_are_written_for_readers(home: Home) -> None:
+    mapping = yaml.safe_load(as_text(propose_for(home, case("10")), "own", "x"))
+    assert {stage["label"] for stage in mapping["stages"]} >= {"Offert", "Vunnen"}

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from ingestion.tables import TABLES, CellType, Column, Privacy, dbt_sources
+from ingestion.tables import (
+    MAPPINGS_DOC,
+    TABLES,
+    CellType,
+    Column,
+    Privacy,
+    dbt_sources,
+    mappings_doc,
+)
 
 
 def test_a_column_without_privacy_class_or_doc_fails() -> None:
@@ -34,6 +42,7 @@ def test_people_at_customers_are_known_only_by_hash() -> None:
 def test_dbt_sources_are_those_the_declaration_gives() -> None:
     path = Path(__file__).parents[1] / "dbt" / "models" / "records" / "_sources.yml"
     assert path.read_text(encoding="utf-8") == dbt_sources(), "run `make sources`"
+    assert MAPPINGS_DOC.read_text(encoding="utf-8") == mappings_doc(), "run `make sources`"
 
 
 def test_version_follows_types_and_not_docs() -> None:

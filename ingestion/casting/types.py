@@ -18,6 +18,7 @@ MOJIBAKE = "Ã[¥¤¶\u0085\u0084\u0096©¼…„–]|â‚¬"
 
 # Money beyond this is a slipped decimal or an id in the wrong column; DECIMAL(18,2) ends there.
 MONEY_DIGITS = 16
+UNITS = {"thousands": 1_000, "millions": 1_000_000}  # what an amount may count
 CURRENCY_CODES = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN "
     "BWP BYN BZD CAD CDF CHF CLF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR "
@@ -141,6 +142,7 @@ def _number(context: Context, column: Column, cell: Cell, name: str) -> Cast:
     is_number = context.holds_numbers(cell)
     parsed = {plain: plain_number(context, cell, text)}
     broken: list[tuple[str, str]] = []
+    factor = UNITS.get(cell.unit or "", 1)
     if column.cell_type is CellType.FRACTION:
         digits = f"rtrim({plain}, '%')"
         percent = "true" if cell.unit == "percent" else f"{text} like '%\\%' escape '\\'"
@@ -160,17 +162,21 @@ def _number(context: Context, column: Column, cell: Cell, name: str) -> Cast:
         )
     elif is_number and column.cell_type is CellType.MONEY:
         # To the nearest öre: a number in a file has no writer who may have meant thousands.
-        value = f"try_cast(round(try_cast({plain} as decimal(38, 12)), 2) as {column.sql_type})"
+        value = f"round(try_cast({plain} as decimal(38, 12)) * {factor}, 2)"
+        value = f"try_cast({value} as {column.sql_type})"
         broken.append((Quarantine.TOO_LARGE, f"{typed} is null"))
     else:
         places = 2 if column.cell_type is CellType.MONEY else 8
         value = f"try_cast({plain} as {column.sql_type})"
+        if factor > 1:
+            value = f"try_cast({value} * {factor} as {column.sql_type})"
         # 1.000 is a thousand to one writer and one to another; no price has three decimals.
         three = rf"regexp_matches({plain}, '^-?\d+\.\d{{3}}$')"
         decimals = rf"regexp_matches({plain}, '^-?\d+\.\d{{{places}}}\d*[1-9]\d*$')"
         broken += [(Quarantine.TOO_MANY_DECIMALS, decimals), (Quarantine.THREE_DECIMALS, three)]
         too_large = rf"regexp_matches({plain}, '^-?0*[1-9]\d{{{MONEY_DIGITS - 1},}}(\.|$)')"
-        broken.append((Quarantine.TOO_LARGE, too_large if places == 2 else f"{typed} is null"))
+        is_plain = places == 2 and factor == 1
+        broken.append((Quarantine.TOO_LARGE, too_large if is_plain else f"{typed} is null"))
     broken.append((Quarantine.NOT_A_NUMBER, rf"not regexp_matches({plain}, '^-?\d+(\.\d+)?$')"))
     if column.minimum is not None and not cell.negative:
         broken.append((Quarantine.BELOW_MINIMUM, f"{typed} < {column.minimum}"))

@@ -21,7 +21,7 @@ from ingestion.files import file_hash, fsync_folder
 from ingestion.home import Home
 from ingestion.landing.accounting import unknown_stages
 from ingestion.landing.archiving import archive_bytes, archive_members
-from ingestion.landing.inbox import inbox_files, inbox_name, printable, seen_name, sidecar_text
+from ingestion.landing.inbox import inbox_files, inbox_name, seen_name, sidecar_text
 from ingestion.landing.known_at import declared_known_at
 from ingestion.landing.loads import Job, write_load
 from ingestion.landing.manifest import LoadManifest, undamaged
@@ -31,6 +31,7 @@ from ingestion.mappings.forms import Cell, FileMapping, KnownAt, TableMapping
 from ingestion.mappings.loading import FileKind, Mappings
 from ingestion.reasons import Rejection
 from ingestion.recognition import recognised
+from ingestion.shown import printable
 from ingestion.tables import TABLES
 from ingestion.worker import READER
 

@@ -58,11 +58,6 @@ def inbox_name(path: Path, home: Home) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def printable(name: str) -> str:
-    """A file name that cannot write lines or colours of its own into a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in name)
-
-
 def sidecar_text(path: Path) -> str | None:
     """What a file beside this one says of when it was known."""
     sidecar = path.with_name(path.name + SIDECAR)

@@ -22,6 +22,7 @@ from ingestion.mappings.loading import FileKind
 from ingestion.readers import reading
 from ingestion.readers.source import Sheet
 from ingestion.reasons import Quarantine, Rejection
+from ingestion.shown import is_personal
 from ingestion.sql import literal
 from ingestion.tables import TABLES
 
@@ -234,7 +235,12 @@ def _unmapped(file_kind: FileKind, sheet: Sheet) -> list[str]:
         for pattern in table.unpivot:
             used |= {h for h in sheet.headers if re.fullmatch(pattern, h, re.IGNORECASE)}
     folded = {header.casefold() for header in used}
-    return [h for h in sheet.headers if h and h.casefold() not in folded]
+    numbered = enumerate(sheet.headers, start=1)
+    return [
+        f"column {n}" if is_personal(h) else h
+        for n, h in numbered
+        if h and h.casefold() not in folded
+    ]
 
 
 def _money(connection: duckdb.DuckDBPyConnection, typed: list[TypedTable]) -> dict[str, Money]:

@@ -89,10 +89,11 @@ class Cell(Strict):
     `default` fills an empty cell; `company_currency` as a default takes it from the company file.
     `values` maps text to text, whatever its case, `*` being any other; null means unknown.
     `first_of` keeps the first of a list with that separator; `matching` keeps only what the pattern
-    is found in; `hashed` turns an id that would name a person into its keyed hash. `without` takes
-    units such as `kr` or `:-` away from a number; `negative` allows amounts below zero, also in
-    brackets, as credit notes have them. `in_company_currency` are headers of the same amount in the
-    company's currency, taken where the file lacks the column that says which the amount is in.
+    is found in; `hashed` turns an id that would name a person into its keyed hash. `unit` is what
+    a number counts; `without` takes units such as `kr` or `:-` away from it; `negative` allows
+    amounts below zero, also in brackets, as credit notes have them. `in_company_currency` are
+    headers of the same amount in the company's currency, taken where the file lacks the column that
+    says which the amount is in.
     """
 
     headers: tuple[str, ...] = Field((), alias="from")
@@ -109,7 +110,7 @@ class Cell(Strict):
     first_of: str | None = None
     matching: str | None = None
     dates: tuple[str, ...] | None = None
-    unit: Literal["ms", "percent"] | None = None
+    unit: Literal["ms", "percent", "thousands", "millions"] | None = None
     without: tuple[str, ...] = ()
     negative: bool = False
     in_company_currency: tuple[str, ...] = ()
@@ -235,6 +236,8 @@ class FileMapping(Strict):
     @classmethod
     def _alternatives(cls, headers: Any) -> Any:
         listed = tuple((h,) if isinstance(h, str) else tuple(h) for h in headers or ())
+        if not listed:
+            raise ValueError("needs the headers that such a file is recognised by")
         for wanted in (w for alternatives in listed for w in alternatives):
             if is_pattern(str(wanted)):
                 compiled(str(wanted)[1:-1])
@@ -256,7 +259,9 @@ class FileMapping(Strict):
                 )
             missing = [c.name for c in known.values() if c.required and c.name not in table.columns]
             if missing:
-                raise ValueError(f"{name} needs {', '.join(missing)}")
+                raise ValueError(
+                    f"{name} needs {', '.join(missing)}: add to its columns where each comes from"
+                )
         return self
 
 

@@ -39,7 +39,9 @@ class Proposal:
     """A mapping for one file. `recognised` names the one in force that already takes it.
 
     `history` is how rows that repeat a deal make its history, and the column that dates them:
-    `steps` (a row is a stage entered) or `snapshots` (a row is a deal on a day).
+    `steps` (a row is a stage entered), `snapshots` (a row is a deal on a day), or `moves` (a row is
+    a change, which the table says itself). `unused` are headers with what their cells look like,
+    `missing` columns that must be mapped and are not.
     """
 
     file_format: Format
@@ -54,3 +56,4 @@ class Proposal:
     questions: list[str]
     unused: list[str]
     required: list[str]
+    missing: list[str]

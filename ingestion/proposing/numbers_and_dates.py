@@ -22,6 +22,7 @@ DAYS = ("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%m.%d.%Y", "%d-%m-%Y", "%m-%d-%Y", 
         "%y.%m.%d", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%d %b %Y", "%d %B %Y",
         "%b %d, %Y")  # fmt: skip
 TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p")
+COMPACT = ("%Y%m%d%H%M%S", "%Y%m%d%H%M")
 ISO = re.compile(f"{ISO_DAY}({ISO_TIME}({ISO_OFFSET})?)?")
 
 Numbers = tuple[str, str]  # decimal sign, sign between thousands
@@ -115,12 +116,8 @@ def _date_forms(profile: Profile) -> tuple[str, ...]:
     if profile.share(ISO.fullmatch) == 1:
         return ("iso",)
     texts = list(itertools.islice(profile.texts, 500))
-    forms = [
-        day + time
-        for day in DAYS
-        for time in TIMES
-        if all(_reads(text, day + time) for text in texts)
-    ]
+    known = (*(day + time for day in DAYS for time in TIMES), *COMPACT)
+    forms = [form for form in known if all(_reads(text, form) for text in texts)]
     if not forms and all(re.fullmatch(r"[2-7]\d{4}(\.\d+)?", text) for text in texts):
         # Serial numbers of days look like any number; only a header tells them apart.
         is_date = re.search(

@@ -5,12 +5,14 @@ Belongs here: counting. Does not belong here: what a column means (`columns`).
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
 
+from ingestion.proposing.findings import ColumnProposal
 from ingestion.readers.source import Sheet
+from ingestion.shown import is_personal, printable
 
 SAMPLE = 20_000  # records looked at
 MAX_LABELS = 40  # a column with more different texts names no stages
@@ -21,11 +23,21 @@ PERSON = re.compile(r"[^\W\d_][\w'.-]+( [^\W\d_][\w'.-]+)+")
 
 @dataclass(frozen=True)
 class Profile:
-    """One column of the file: how many cells are filled, and the different texts in them."""
+    """One column of the file: how many cells are filled, and the different texts in them.
+
+    `number` is its place in the file; `is_hidden` says that its header may be a person's data.
+    """
 
     header: str
+    number: int
+    is_hidden: bool
     filled: float
     texts: Counter[str]
+
+    @property
+    def shown(self) -> str:
+        """The header as it may be printed."""
+        return f"column {self.number}" if self.is_hidden else f"'{printable(self.header)}'"
 
     @property
     def is_key(self) -> bool:
@@ -34,6 +46,15 @@ class Profile:
     @property
     def names_people(self) -> bool:
         return self.share(lambda text: bool(PERSON.fullmatch(text))) > 0.5
+
+    @property
+    def holds_labels(self) -> bool:
+        """Few short texts that reach nobody: they may be shown, free text and numbers may not."""
+        few = 0 < len(self.texts) <= MAX_LABELS
+        return few and all(
+            len(text) <= 40 and not is_personal(text) and not re.search(r"\d{5}", text)
+            for text in self.texts
+        )
 
     def share(self, holds: Any) -> float:
         total = self.texts.total()
@@ -52,5 +73,31 @@ def column_profiles(connection: duckdb.DuckDBPyConnection, sheet: Sheet) -> list
         total = sum(n for _, n in rows)
         texts = Counter({text: n for text, n in rows if text})
         if header:
-            profiles.append(Profile(header, texts.total() / total if total else 0.0, texts))
+            profiles.append(
+                Profile(
+                    header,
+                    i + 1,
+                    is_personal(header),
+                    texts.total() / total if total else 0.0,
+                    texts,
+                )
+            )
     return profiles
+
+
+def hidden_data(profiles: list[Profile]) -> list[Profile]:
+    """The profiles of a file no header of which is known: its first row may be a record.
+
+    If one header is a number or reaches a person, all are hidden; else names above names.
+    """
+    is_record = any(p.is_hidden or re.fullmatch(r"[\d.,: -]+", p.header) for p in profiles)
+    return [
+        replace(p, is_hidden=is_record or (p.names_people and bool(PERSON.fullmatch(p.header))))
+        for p in profiles
+    ]
+
+
+def profile_of(profiles: list[Profile], proposed: ColumnProposal) -> Profile:
+    """The profile of the header that a column comes from."""
+    header = proposed.cell["from"][0]
+    return next(p for p in profiles if p.header == header)

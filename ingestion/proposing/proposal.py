@@ -14,17 +14,27 @@ import duckdb
 from ingestion.errors import FileRejected
 from ingestion.mappings.forms import Dialect, SystemMapping
 from ingestion.mappings.loading import FileKind
-from ingestion.proposing.columns import File, find_columns, find_table, profile_of
+from ingestion.proposing.columns import Columns, File, find_columns, find_table
 from ingestion.proposing.dialects import find_dialect
+from ingestion.proposing.doubts import looks_like, said
 from ingestion.proposing.findings import ColumnProposal, Finding, Proposal
 from ingestion.proposing.numbers_and_dates import find_dates, find_numbers, with_own_dates
-from ingestion.proposing.profiles import column_profiles
+from ingestion.proposing.profiles import column_profiles, profile_of
 from ingestion.proposing.stages import find_history, find_labels, find_stages
-from ingestion.proposing.vocabulary import vocabulary
+from ingestion.proposing.vocabulary import currency_of, vocabulary
 from ingestion.readers import archive, reading
 from ingestion.readers.source import Sheet
 from ingestion.reasons import Rejection
 from ingestion.tables import TABLES
+
+OTHER_LIST = (
+    "Does another file list the deals? If so, delete the table `deals` here, so that moves of "
+    "deals which that list does not know are seen."
+)
+EVERY_MOVE = (
+    "Does the log hold every move of a deal? If it holds only the latest into each stage, write "
+    "fidelity: {constant: latest_per_stage}."
+)
 
 
 def propose(
@@ -52,9 +62,12 @@ def propose(
         columns = with_own_dates(found.value.columns, dates.value)
         history: Finding[tuple[str, str] | None] = Finding(None)
         stages: Finding[list[dict[str, Any]]] = Finding([])
-        if table.value[0] in ("deals", "leads"):
+        if table.value[0] in ("deals", "leads", "deal_changes"):
             labels = find_labels(columns, connection, sheet, numbers.value)
             stages = find_stages(labels, columns)
+        if table.value[0] == "deal_changes":
+            history = Finding(("moves", ""), (OTHER_LIST, EVERY_MOVE))
+        elif table.value[0] in ("deals", "leads"):
             history = _history(table.value[0], columns, file, connection, sheet)
             columns = _with_pipeline(columns)
     known_at = _known_at(name)
@@ -73,8 +86,13 @@ def propose(
         stages=stages.value,
         history=history.value,
         questions=[*questions, *_unmapped_values(table.value[0], columns), *known_at.questions],
-        unused=[header for header in found.value.unused if header != dated_by],
-        required=_required(table.value[0], found.value.columns),
+        unused=[
+            f"{p.shown}: {looks_like(p, dates.value, numbers.value)}"
+            for p in found.value.unused
+            if p.header != dated_by
+        ],
+        required=_required(table.value[0], found.value),
+        missing=_missing(table.value[0], columns),
     )
 
 
@@ -126,8 +144,19 @@ def _with_pipeline(columns: list[ColumnProposal]) -> list[ColumnProposal]:
 
 
 def _with_currency(columns: list[ColumnProposal]) -> Finding[list[ColumnProposal]]:
-    names = {c.column for c in columns}
-    if "amount" not in names or "currency" in names:
+    names = {c.column: c for c in columns}
+    if "amount" not in names:
+        return Finding(columns)
+    header = names["amount"].cell["from"][0]
+    if code := currency_of(header):
+        stated = ColumnProposal("currency", {"constant": code}, "the header of the amounts says so")
+        others = [c for c in columns if c.column != "currency"]
+        question = (
+            f"{header!r} says {code}, and another column names currencies. The amounts are taken "
+            f"to be in {code}. Are they?"
+        )
+        return Finding([*others, stated], (question,) if "currency" in names else ())
+    if "currency" in names:
         return Finding(columns)
     cell = {"from": ["Currency"], "default": "company_currency"}
     evidence = "no such column: all in the company's currency"
@@ -148,7 +177,17 @@ def _unmapped_values(table: str, columns: list[ColumnProposal]) -> list[str]:
     return questions
 
 
-def _required(table: str, columns: list[ColumnProposal]) -> list[str]:
-    """The headers that a file of this kind is recognised by."""
-    required = {c.name for c in TABLES[table].columns if c.required} | {"stage_id", "amount"}
-    return [c.cell["from"][0] for c in columns if c.column in required]
+def _required(table: str, found: Columns) -> list[str]:
+    """The headers that a file of this kind is recognised by; all of them if none is known."""
+    required = {c.name for c in TABLES[table].columns if c.required}
+    wanted = required | {"stage_id", "amount", "new_value"}
+    telling = [c for c in found.columns if c.column in wanted and "from" in c.cell]
+    if not telling:
+        return [p.header for p in found.unused if not p.is_hidden]
+    return [c.cell["from"][0] for c in telling]
+
+
+def _missing(table: str, columns: list[ColumnProposal]) -> list[str]:
+    """The columns that must be mapped and are not yet, each with what it is."""
+    mapped = {c.column for c in columns}
+    return [said(c) for c in TABLES[table].columns if c.required and c.name not in mapped]

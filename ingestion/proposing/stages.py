@@ -14,12 +14,14 @@ from ingestion.proposing.numbers_and_dates import Numbers
 from ingestion.proposing.profiles import MAX_LABELS, SPACES_CHARS, Profile
 from ingestion.proposing.vocabulary import Vocabulary, plain_words
 from ingestion.readers.source import Sheet
+from ingestion.shown import is_personal
+from ingestion.sql import literal
 
 # What labels say by themselves; any other that only holds such a word is asked about.
 KINDS = {
-    "won": ("won", "closed won", "deal won", "vunnen", "vunnet", "vann", "avtal", "gewonnen",
+    "won": ("won", "win", "closed won", "deal won", "vunnen", "vunnet", "vann", "avtal", "gewonnen",
             "gagnée", "gagné", "ganado", "fechado ganho", "avslutad - order 100%"),
-    "lost": ("lost", "closed lost", "deal lost", "förlorad", "förlorat", "avslag", "avböjd",
+    "lost": ("lost", "loss", "closed lost", "deal lost", "förlorad", "förlorat", "avslag", "avböjd",
              "verloren", "perdue", "perdu", "perdido", "fechado perdido",
              "avslutad - ingen order 0%"),
 }  # fmt: skip
@@ -39,31 +41,44 @@ def find_labels(
     sheet: Sheet,
     numbers: Numbers,
 ) -> Labels:
-    """The stages' labels, by the CRM's own probability if the file has one, else as they come."""
+    """The stages' labels, by the CRM's own probability if the file has one, else as they come.
+
+    Of a log of moves those that deals moved to.
+    """
     places = {
         c.column: f"trim(c{sheet.headers.index(c.cell['from'][0])}, '{SPACES_CHARS}')"
         for c in columns
-        if c.column in ("stage_id", "probability")
+        if c.column in ("stage_id", "new_value", "probability", "field") and "from" in c.cell
     }
-    if "stage_id" not in places:
+    stage = places.get("stage_id") or places.get("new_value")
+    if stage is None:
         return Labels([], False)
     order = "min(record_number)"
+    of_stages = "true"
+    if "field" in places:
+        (field,) = (c for c in columns if c.column == "field")
+        names = ", ".join(literal(label) for label, of in field.values.items() if of == "stage_id")
+        of_stages = f"{places['field']} in ({names or 'null'})"
     if "probability" in places:
         digits = f"rtrim(replace({places['probability']}, '{numbers[0]}', '.'), ' %')"
         order = f"avg(try_cast({digits} as double)), {order}"
     rows = connection.execute(
-        f"select {places['stage_id']} as label from source "
-        f"where nullif({places['stage_id']}, '') is not null "
+        f"select {stage} as label from source "
+        f"where nullif({stage}, '') is not null and {of_stages} "
         f"group by label order by {order} limit {MAX_LABELS}"
     ).fetchall()
-    return Labels([label for (label,) in rows], "probability" in places)
+    labels = [label for (label,) in rows if not is_personal(label)]
+    return Labels(labels, "probability" in places)
 
 
 def find_stages(labels: Labels, columns: list[ColumnProposal]) -> Finding[list[dict[str, Any]]]:
     """The stages in order, each with its kind; what labels leave open is asked."""
     names = {c.column for c in columns}
-    if "stage_id" not in names:
-        return Finding([], ("No column tells the stage; without one nothing can move.",))
+    if not {"stage_id", "new_value"} & names:
+        ends = [_stage("Won", 1, "won"), _stage("Lost", 2, "lost")] if "status" in names else []
+        told = "outcomes are told" if ends else "nothing is told"
+        question = f"No column tells the stage: {told}, moves between stages are not. Is there one?"
+        return Finding(ends, (question,))
     kinds = {label: stage_kind(label) for label in labels.labels}
     ordered = sorted(labels.labels, key=lambda label: kinds[label] != "open")
     stages = [_stage(label, n, kinds[label]) for n, label in enumerate(ordered, start=1)]

@@ -1,10 +1,11 @@
 """The words that headers are known by: those of shipped mappings, of sheets, and the declared ones.
 
-Belongs here: collecting them, headers by their words.
+Belongs here: collecting them, headers by their words, units in headers.
 Does not belong here: choosing (`columns`).
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from ingestion.mappings.forms import SystemMapping
@@ -13,11 +14,48 @@ from ingestion.tables import TABLES
 
 Vocabulary = dict[str, dict[str, dict[str, str]]]  # table, column, plain header: who calls it so
 
+ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]|\b[km]?[€$£]")
+CURRENCIES = ("sek", "nok", "dkk", "isk", "eur", "usd", "gbp", "chf", "pln", "cad", "aud")
+CODES = "|".join(CURRENCIES)
+THOUSANDS = re.compile(rf"\b([kt]({CODES}|€|\$)|tkr|tusental|thousands?|000s?)(\b|$|\W)")
+MILLIONS = re.compile(rf"\b(mn?({CODES}|€|\$)|mn?kr|miljoner|millions?)(\b|$|\W)")
+UNIT = re.compile(
+    rf"( (in|i))?( ([kmt]?({CODES})|[tm]?kr|mnkr|kronor|euro|dollars?|tusental|thousands|millions))"
+    r"+$"
+)
+DEAL = re.compile(r"^(deal|opportunity|opp|affär|affärens|transition|affaire|negocio)\b *(?=.)")
+
 
 def plain_words(header: str) -> str:
     """A header by its words: without case, marks, and the prefix some systems put before all."""
     words = re.sub(r"^(deal|affaire|negocio|activity|opportunity)(_| - )", "", header, flags=re.I)
     return " ".join(re.findall(r"[^\W_]+", words.casefold()))
+
+
+def known_word(header: str, words: Mapping[str, str], table: str) -> str | None:
+    """The word of `words` that a header is: as it stands, else without its unit and the deal.
+
+    `Belopp (kr)` is `belopp`; of deals and their moves `Opportunity Amount USD` is `amount`.
+    """
+    plain = plain_words(header)
+    bare = UNIT.sub("", plain_words(ASIDE.sub(" ", header)))
+    of_deals = table in ("deals", "deal_changes")
+    forms = (plain, bare, DEAL.sub("", bare) if of_deals else bare)
+    return next((form for form in forms if form in words), None)
+
+
+def unit_of(header: str) -> str | None:
+    """`thousands` or `millions` where a header says that its numbers count those."""
+    text = header.casefold().replace("_", " ")
+    if THOUSANDS.search(text):
+        return "thousands"
+    return "millions" if MILLIONS.search(text) else None
+
+
+def currency_of(header: str) -> str | None:
+    """The one currency that a header of amounts names by its code."""
+    found = {c for c in CURRENCIES if re.search(rf"\b[kmt]?{c}\b", plain_words(header))}
+    return found.pop().upper() if len(found) == 1 else None
 
 
 def vocabulary(shipped: list[SystemMapping]) -> Vocabulary:

@@ -60,7 +60,8 @@ def file_key(name: str) -> str:
 def save_mapping(home: Home, proposal: Proposal, system: str, key: str) -> Path:
     """Write the proposal into mappings/<system>.yml, after the files that are there already.
 
-    Raises UserError if that file is not one that a kind of file can be added to.
+    It is saved as far as it goes: what is missing is refused where mappings are used. Raises
+    UserError if that file is not one that a kind of file can be added to.
     """
     path = home.mappings / f"{system}.yml"
     if (SHIPPED / path.name).exists():
@@ -79,7 +80,7 @@ def save_mapping(home: Home, proposal: Proposal, system: str, key: str) -> Path:
             text = text.replace("\nfiles:\n", f"\n{stages(proposal)}files:\n", 1)
     else:
         text = as_text(proposal, system, key)
-    validated(f"mappings/{path.name}", _parsed(text, path), SystemMapping)
+    _parsed(text, path)
     write_atomically(path, text)
     return path
 
@@ -93,7 +94,7 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
 
 def file_block(proposal: Proposal, key: str) -> str:
     """The part of a mapping file that maps this kind of file, with the evidence as comments."""
-    lines = [f"  {key}:", f"    doc: {proposal.table.capitalize()}"]
+    lines = [f"  {key}:", f"    doc: {proposal.table.replace('_', ' ').capitalize()}"]
     if proposal.file_format not in ("csv", "xlsx"):
         lines.append(f"    formats: [{proposal.file_format}]")
     required = ", ".join(f"[{_scalar(h)}]" for h in proposal.required)
@@ -106,21 +107,39 @@ def file_block(proposal: Proposal, key: str) -> str:
         lines.append(f"    known_at: {{column: {_scalar(proposal.history[1])}}}")
     elif proposal.known_at:
         lines.append(f"    known_at: {{file_name: '{proposal.known_at}'}}")
-    lines += ["    tables:", f"      {proposal.table}:  # {proposal.table_evidence}"]
     kind, dated_by = proposal.history or ("", "")
+    lines.append("    tables:")
+    if kind == "moves":
+        lines += _moved_lines(proposal)
+    lines.append(f"      {proposal.table}:  # {proposal.table_evidence}")
     lines.append("        columns:")
     for column in proposal.columns:
         if kind != "steps" or column.column not in STEPWISE:
             lines += _column_lines(column)
+    lines += [
+        f"          # {column} is missing, and there must be one." for column in proposal.missing
+    ]
     if kind == "steps":
         lines += _step_lines(proposal, dated_by)
     if proposal.unused:
-        lines.append(f"    # Not asked for: {_one_line(', '.join(proposal.unused))}")
+        lines.append("    # Not asked for:")
+        lines += [f"    #   {_one_line(unused)}" for unused in proposal.unused]
     return "\n".join(lines) + "\n"
 
 
 # What may differ between the rows of one deal where each row is a step of it.
 STEPWISE = ("stage_id", "seller_id", "amount", "segment", "source", "expected_close_on", "status")
+
+
+def _moved_lines(proposal: Proposal) -> list[str]:
+    """The deals that a log of moves tells of: no more is known of them than that they are."""
+    (deal,) = (c for c in proposal.columns if c.column == "deal_id")
+    return [
+        "      deals:  # whose moves the log tells",
+        "        columns:",
+        f"          deal_id: {_scalar(deal.cell['from'][0])}",
+        '          pipeline_id: {constant: "default"}',
+    ]
 
 
 def _step_lines(proposal: Proposal, dated_by: str) -> list[str]:
@@ -161,7 +180,7 @@ def stages(proposal: Proposal) -> str:
     """The `stages` of a mapping file."""
     rows = [
         f"  - {{pipeline_id: default, stage_id: {_scalar(s['stage_id'])}, "
-        f"position: {s['position']}, kind: {s['kind']}}}\n"
+        f"label: {_scalar(s['stage_id'])}, position: {s['position']}, kind: {s['kind']}}}\n"
         for s in proposal.stages
     ]
     return "stages:\n" + "".join(rows) if rows else ""
