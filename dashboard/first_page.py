@@ -107,6 +107,19 @@ SELLERS = """
     order by mix.n_mature desc, mix.seller_id
 """
 
+# What no deal tells, of those that could.
+GAPS = "select fact, untold, remedy from coverage where n_known = 0 and n_deals > 0 order by fact"
+
+OUTCOMES = """
+    select
+        coalesce({shown}, '(unknown)'), n_won, n_won + n_lost, n_open,
+        won_of_decided_rate, low_won_of_decided_rate, high_won_of_decided_rate, won_amount_base
+    from outcomes_by_{name} as outcomes
+    {joined}
+    order by n_deals desc, 1
+"""
+DIMENSIONS = ("segment", "source", "business_area")
+
 
 def text(folder: Path) -> str:
     """The first page of the published set in `folder`, about 100 characters wide."""
@@ -120,16 +133,18 @@ def text(folder: Path) -> str:
         lines += _remarks(connection)
         horizon = _rows(connection, HORIZON)[0][0]
         if horizon is None:
-            lines.append("Not enough data: nothing has been followed for 30 days after a stage.")
-            return "\n".join(lines)
+            lines += ["", "Not enough data: nothing has been followed for 30 days after a stage."]
+            return "\n".join([*lines, *_outcome_lines(connection)])
         lines += _stage_lines(connection, horizon)
         for pipeline, label in _rows(connection, FIRST_PIPELINE):
             asked = {"pipeline": pipeline, "horizon": horizon}
             for dimension in ("segment", "source"):
                 rows = _rows(connection, VALUES, {**asked, "dimension": dimension})
-                lines += ["", f"{label}: won within {horizon} days, by {dimension}"]
-                lines += _value_lines(rows)
-            lines += _seller_lines(label, horizon, _rows(connection, SELLERS, asked))
+                if _are_known(rows):
+                    lines += ["", f"{label}: won within {horizon} days, by {dimension}"]
+                    lines += _value_lines(rows)
+            if rows := _rows(connection, SELLERS, asked):
+                lines += _seller_lines(label, horizon, rows)
     return "\n".join(lines)
 
 
@@ -165,6 +180,40 @@ def _remarks(connection: duckdb.DuckDBPyConnection) -> list[str]:
             f"{sum(n for _, n in unmapped):,} activities are of types that no mapping names, and "
             f"so are no contact (see unmapped_activity_types): {named}"
         )
+    if gaps := _rows(connection, GAPS):
+        lines += ["", "What no export tells: what that hides, and what to export"]
+        lines += [f"{fact:<28}{untold}: {remedy}" for fact, untold, remedy in gaps]
+    return lines
+
+
+def _are_known(rows: list[Any]) -> bool:
+    return any(label != "(unknown)" for label, *_ in rows)
+
+
+def _outcome_lines(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """How deals ended, by whatever is known of them: what can be told without time."""
+    names = {name: (f"outcomes.{name}", "") for name in DIMENSIONS}
+    names["seller"] = (
+        "seller.name, regexp_replace(outcomes.seller_id, '^[^:]*:', '')",
+        "left join dim_sellers as seller on outcomes.seller_id = seller.seller_id",
+    )
+    lines: list[str] = []
+    for name, (shown, joined) in names.items():
+        rows = _rows(connection, OUTCOMES.format(shown=shown, name=name, joined=joined))
+        if _are_known(rows):
+            lines += [
+                "",
+                f"How deals ended, whenever that was, by {name.replace('_', ' ')}, 95 %",
+                f"{'':<28}{'won':>7}{'decided':>9}{'open':>7}{'won of decided':>25}"
+                f"{'amount won':>18}",
+            ]
+            for label, n_won, n_decided, n_open, *of, amount in rows[:MAX_ROWS]:
+                money = f"{amount:,.0f}" if amount is not None else "–"
+                lines.append(
+                    f"{_cut(label, 27):<28}{n_won:>7,}{n_decided:>9,}{n_open:>7,}"
+                    f"{_rate(*of):>25}{money:>18}"
+                )
+            lines += _more(rows)
     return lines
 
 

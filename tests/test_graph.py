@@ -14,7 +14,7 @@ from publishing import catalogue
 from publishing.dbt_process import invoke
 
 DBT = Path(__file__).parents[1] / "dbt"
-SUBJECTS = ("records", "ledger", "pipeline", "conversion")
+SUBJECTS = ("records", "ledger", "pipeline", "outcomes", "conversion")
 # Within a subject: what exports say, then steps on the way, then what is published.
 KINDS = ("stg_", "int_", "")
 
@@ -25,7 +25,8 @@ MARTS = {
     "export_conflicts", "unknown_deals", "seller_aliases", "unmapped_activity_types",
     "ledger_disagreements", "fct_pipeline_changes", "stage_flow", "pipeline_movement",
     "pipeline_status", "deal_credits", "amount_restatements", "fct_stage_entries",
-    "deal_counts",
+    "deal_counts", "coverage", "outcomes_by_segment", "outcomes_by_seller", "outcomes_by_source",
+    "outcomes_by_business_area",
 }  # fmt: skip
 ESTIMATES = {
     "conversion_estimates", "conversion_curves", "time_in_stage", "seller_conversion", "seller_mix",

@@ -308,6 +308,22 @@ def _reached(
     return found
 
 
+def test_outcomes_are_the_same_deals_by_every_dimension(simulated: Path) -> None:
+    (counts,) = mart(simulated, "deal_counts").to_dict("records")
+    for name in ("segment", "seller", "source", "business_area"):
+        found = mart(simulated, f"outcomes_by_{name}")
+        for status in ("open", "won", "lost"):
+            assert found[f"n_{status}"].sum() == counts[f"n_{status}"], (name, status)
+    moves = mart(simulated, "fct_stage_transitions")
+    won = moves[(moves["move_kind"] == "won") & ~moves["is_after_win"]]
+    last = won.sort_values("move_number").drop_duplicates("deal_id", keep="last")
+    deals = mart(simulated, "dim_deals").query("status == 'won'")
+    last = last[last["deal_id"].isin(deals["deal_id"])]
+    expected = last.groupby("seller_id", dropna=False).size()
+    found = mart(simulated, "outcomes_by_seller").set_index("seller_id")["n_won"]
+    assert expected.to_dict() == found[found > 0].to_dict()
+
+
 def test_estimates_of_finished_cohorts_equal_their_counts(simulated: Path) -> None:
     """Of deals entered a year ago and earlier nothing is left to estimate."""
     frame = mart(simulated, "fct_stage_entries").query("record_type == 'deal'")

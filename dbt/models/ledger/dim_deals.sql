@@ -58,7 +58,8 @@ outcomes as (
 ),
 
 {# When a deal came into the stage that it is won or lost in. Who was missing from an export and is
-   there again has been closed before. #}
+   there again has been closed before. What an export first shows as closed, and nothing before,
+   was closed at any time until then: unknown. #}
 closings as (
     select
         outcomes.deal_id,
@@ -76,6 +77,7 @@ closings as (
         outcomes.stage_kind in ('won', 'lost')
         and not moves.is_correction
         and not moves.is_mistake
+        and not (moves.fidelity = 'snapshot_diff' and moves.move_kind = 'create')
     group by outcomes.deal_id
 ),
 

@@ -58,6 +58,8 @@ compared as (
         or {{ is_distinct('source', 'old_source') }} as is_other_class,
         {{ is_distinct('pipeline_id', 'old_pipeline_id') }} as is_other_pipeline,
         {{ is_distinct('close_quarter_on', 'old_close_quarter_on') }} as is_other_quarter,
+        {# Created and closed in one; but what is first seen closed was closed nobody knows when. #}
+        state_number = 1 and not is_first_seen as is_new_closed,
         {# Deleted while open and back as closed: it came back and was closed meanwhile. #}
         coalesce(
             not is_open and stage_kind is not null and old_removed_from_kind = 'open', false
@@ -75,15 +77,11 @@ stepped as (
             when 'entry'
                 then
                     not compared.was_open
-                    and (
-                        compared.is_open or compared.state_number = 1 or compared.is_back_closed
-                    )
+                    and (compared.is_open or compared.is_new_closed or compared.is_back_closed)
             when 'exit'
                 then
                     not compared.is_open
-                    and (
-                        compared.was_open or compared.state_number = 1 or compared.is_back_closed
-                    )
+                    and (compared.was_open or compared.is_new_closed or compared.is_back_closed)
             when 'value' then compared.is_other_value and not compared.is_other_currency
             when 'rate'
                 then

@@ -45,6 +45,7 @@ placed as (
     select
         states_with_moves.*,
         moves.move_kind,
+        moves.move_kind = 'create' and moves.fidelity = 'snapshot_diff' as is_first_seen,
         case when moves.is_after_win then 'won' else moves.stage_kind end as stage_kind,
         moves.from_stage_kind,
         coalesce(
@@ -100,6 +101,7 @@ select
     case when valued.move_kind in ('delete', 'merge') then valued.from_stage_kind end
         as removed_from_kind,
     valued.move_kind,
+    valued.is_first_seen,
     valued.seller_id,
     valued.segment,
     valued.business_area,
