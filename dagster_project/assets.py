@@ -191,13 +191,13 @@ def _analysis(home: Home, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefini
 
 
 def _expectations(home: Home) -> dg.AssetChecksDefinition:
-    tables = {expectation.name: expectation.table for expectation in EXPECTATIONS}
+    tables = {expectation.name: expectation.tables[0] for expectation in EXPECTATIONS}
 
     @dg.multi_asset_check(
         specs=[
             dg.AssetCheckSpec(
                 expectation.name,
-                asset=expectation.table,
+                asset=expectation.tables[0],
                 blocking=True,
                 description=f"{expectation.reason} Asked when there is: {expectation.needs}.",
             )

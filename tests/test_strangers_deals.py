@@ -13,7 +13,8 @@ from conftest import CASES, build, mart
 
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
-from publishing.gate.expectations import EXPECTATIONS, Frames
+from publishing.gate.expectations import EXPECTATIONS
+from publishing.gate.forms import Frames
 
 
 def built(home: Home, case: str, as_of: date) -> Path:
@@ -512,7 +513,7 @@ def test_what_is_told_of_deals_that_no_export_knows_is_listed(home: Home) -> Non
     unknown = mart(marts, "unknown_deals")
     assert unknown["n_records"].sum() == 6
     assert set(unknown["n_records_of_system"]) == {10}
-    (expectation,) = (e for e in EXPECTATIONS if e.table == "unknown_deals")
+    (expectation,) = (e for e in EXPECTATIONS if e.tables == ("unknown_deals",))
     assert expectation.frames(Frames(unknown, None)).now["finding"].tolist() == [
         "deal_changes of log"
     ]

@@ -13,7 +13,8 @@ import pandas as pd
 from ingestion.company import Company
 from ingestion.sql import literal
 from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
-from publishing.gate.expectations import EXPECTATIONS, Expectation, Frames
+from publishing.gate.expectations import EXPECTATIONS
+from publishing.gate.forms import Expectation, Frames
 from publishing.gate.great_expectations import Validator
 from publishing.schema import RENAMED_COLUMNS, RENAMED_TABLES, SCHEMA_VERSION
 from publishing.set_manifest import read_manifest
@@ -29,11 +30,16 @@ def evaluate(
             _frame(warehouse.marts / f"{table}.parquet"),
             _published_frame(last_published, table),
         )
-        for table in sorted({expectation.table for expectation in EXPECTATIONS})
+        for table in sorted({name for e in EXPECTATIONS for name in e.tables})
     }
     validator = Validator()
     return [
-        asked(expectation, frames[expectation.table], validator, accepted(company, warehouse.as_of))
+        asked(
+            expectation,
+            [frames[table] for table in expectation.tables],
+            validator,
+            accepted(company, warehouse.as_of),
+        )
         for expectation in EXPECTATIONS
     ]
 
@@ -43,20 +49,22 @@ def accepted(company: Company, as_of: date) -> dict[str, str]:
 
 
 def asked(
-    expectation: Expectation, frames: Frames, validator: Validator, allowed: dict[str, str]
+    expectation: Expectation, tables: list[Frames], validator: Validator, allowed: dict[str, str]
 ) -> CheckResult:
+    """Ask one expectation of its tables; `allowed` are the checks that a person lets pass."""
     name = expectation.name
-    frames = expectation.frames(frames)
+    frames = expectation.frames(*tables)
     if reason := expectation.not_applicable(frames):
         return CheckResult(name, "expectation", NOT_APPLICABLE, reason)
     before = frames.before if frames.before is not None else frames.now.iloc[:0]
-    finding = validator.finding(frames.now, expectation.build(before))
-    if not finding:
+    if validator.holds(frames.now, expectation.build(before)):
         return CheckResult(name, "expectation", PASSED)
+    is_empty = frames.now.empty and not before.empty
+    finding = "no rows are left to look at" if is_empty else expectation.says(frames)
     if name in allowed:
         detail = f"{finding}; accepted in company.yml: {allowed[name]}"
         return CheckResult(name, "expectation", NOT_APPLICABLE, detail)
-    detail = f"{expectation.table}: {finding}. {expectation.reason}"
+    detail = f"{expectation.tables[0]}: {finding}. {expectation.reason}"
     return CheckResult(name, "expectation", FAILED, detail)
 
 

@@ -1,344 +1,340 @@
 """Expectations about the distributions of what BI reads.
 
-Belongs here: what is expected of which table, when it can be asked, and why.
-Does not belong here: asking them of a build (`asking`).
+Belongs here: what is expected of which table, when it can be asked, why, and what set each limit.
+Does not belong here: the rows spoken of (`rows`), the forms (`forms`), asking a build (`asking`).
 
-An expectation compares with the last published set, because no absolute bound fits both a company
-with 30 deals a year and one with millions. It declares when it can be asked; where it cannot, the
-outcome is `not_applicable`, which is counted and published. Where it can be asked and nothing was
-evaluated, it fails: an empty frame passes every column expectation of Great Expectations.
+Some compare with the last published set: no absolute bound fits both a company with 30 deals a year
+and one with millions. The others guard a first run, where mappings are wrong, and need no earlier
+set; what a person let pass on one day may stay, and not grow. An expectation declares when it can
+be asked; where it cannot, the outcome is `not_applicable`, which is counted and published. Where it
+can be asked and nothing was evaluated, it fails: an empty frame passes every column expectation of
+Great Expectations.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
-import pandas as pd
-
+from publishing.gate import rows
+from publishing.gate.forms import Expectation, findings, median, of_each, share
 from publishing.gate.great_expectations import expectation_types
 
-
-@dataclass(frozen=True)
-class Frames:
-    """A table now and in the last published set (None if there is none)."""
-
-    now: pd.DataFrame
-    before: pd.DataFrame | None
-
-
-@dataclass(frozen=True)
-class Expectation:
-    """One expectation about the distribution of one published table.
-
-    `frames` cuts the table of both sets down to the rows it speaks of. `needs` says, in words, when
-    it can be asked, and `minimum` how many rows that takes now and, if `compares`, in the last set.
-    `build` makes the Great Expectations object from the last set's rows.
-    """
-
-    name: str
-    table: str
-    reason: str
-    needs: str
-    minimum: int
-    compares: bool
-    frames: Callable[[Frames], Frames]
-    build: Callable[[pd.DataFrame], Any]
-
-    def not_applicable(self, frames: Frames) -> str:
-        """Why it cannot be asked, or an empty text."""
-        if not self.compares:
-            return "" if len(frames.now) >= self.minimum else f"needs {self.needs}"
-        if frames.before is None:
-            return "no earlier published set to compare with"
-        # The new set may well be too small: that is what some of these checks are for.
-        return "" if len(frames.before) >= self.minimum else f"needs {self.needs}"
-
-
-def _everything(frames: Frames) -> Frames:
-    return frames
-
-
-def _of_each(select: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[Frames], Frames]:
-    """The rows that `select` takes of each set."""
-
-    def selected(frames: Frames) -> Frames:
-        before = None if frames.before is None else select(frames.before)
-        return Frames(select(frames.now), before)
-
-    return selected
-
-
-def _priced(frame: pd.DataFrame) -> pd.DataFrame:
-    """Deals with an amount, in the most common currency."""
-    priced = frame[frame["amount"].notna()]
-    common = priced["currency"].mode()
-    return priced[priced["currency"] == common.iloc[0]] if len(common) else priced
-
-
-def _ended(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame[~frame["is_censored"].astype(bool)]
-
-
-def _year_of_wins(frame: pd.DataFrame) -> pd.DataFrame:
-    rows = (frame["definition_id"] == "won") & (frame["horizon_days"] == 365)
-    return frame[rows & (frame["n_mature"] >= 100)]
-
-
-def _yearly_wins_of_all(frame: pd.DataFrame) -> pd.DataFrame:
-    rows = (frame["dimension"] == "all") & (frame["definition_id"] == "won")
-    rows &= (frame["horizon_days"] == 365) & (frame["effective_n"] >= 100)
-    return frame[rows & frame["estimated_rate"].notna()]
-
-
-def _time_in_stage_of_all(frame: pd.DataFrame) -> pd.DataFrame:
-    rows = (
-        (frame["dimension"] == "all") & (frame["horizon_days"] == 365) & (frame["n_events"] >= 30)
-    )
-    return frame[rows & frame["p80_days_in_stage"].notna()]
-
-
-# Of what a system holds, what an export may let go at once without a person having said so. Real
-# days delete less than a hundredth; an export cut short loses a fifth and more.
-MAX_DELETED_SHARE, MIN_DELETED = 0.1, 5
-
-
-def _mass_deletions(frame: pd.DataFrame) -> pd.DataFrame:
-    """Exports that let more of a system's records go than that, a text each."""
-    frame = frame.assign(system=frame["journey_id"].astype("string").str.split(":").str[0])
-    created = frame[frame["move_number"] == 1]
-    found = []
-    deleted = frame[frame["move_kind"] == "delete"]
-    for (system, record_type, known_at), gone in deleted.groupby(
-        ["system", "record_type", "known_at"]
-    ):
-        is_alike = (created["system"] == system) & (created["record_type"] == record_type)
-        earlier = deleted[
-            (deleted["system"] == system)
-            & (deleted["record_type"] == record_type)
-            & (deleted["known_at"] < known_at)
-        ]
-        n_there = (is_alike & (created["occurred_at"] <= known_at)).sum() - len(earlier)
-        if len(gone) >= MIN_DELETED and len(gone) > MAX_DELETED_SHARE * n_there:
-            export = f"the {system} export known {known_at:%Y-%m-%d %H:%M}"
-            found.append(f"{len(gone)} of {n_there} {record_type}s gone with {export}")
-    return pd.DataFrame({"finding": pd.Series(found, dtype="string")})
-
-
-# Of what a table tells of a system's deals, what may be of deals that no export knows.
-MAX_UNKNOWN_SHARE, MIN_UNKNOWN = 0.1, 5
-
-
-def _of_unknown_deals(frame: pd.DataFrame) -> pd.DataFrame:
-    """Tables and systems of which more than that is, a text each."""
-    found = []
-    for (table, system), rows in frame.groupby(["table_name", "system_id"]):
-        n, total = int(rows["n_records"].sum()), int(rows["n_records_of_system"].iloc[0])
-        if n >= MIN_UNKNOWN and n > MAX_UNKNOWN_SHARE * total:
-            found.append(f"{table} of {system}")
-    return pd.DataFrame({"finding": pd.Series(found, dtype="string")})
-
-
-KINDS_BY_ORDER = ("advance", "skip", "regress")
-
-
-def _changed_kinds(frames: Frames) -> Frames:
-    """Moves of both sets whose kind is another than before, a text for each two stages."""
-    move = ["journey_id", "from_pipeline_id", "from_stage_id", "to_pipeline_id", "to_stage_id",
-            "occurred_at"]  # fmt: skip
-    now, before = (
-        frame[frame["move_kind"].isin(KINDS_BY_ORDER)][[*move, "move_kind"]].drop_duplicates(move)
-        for frame in (frames.now, frames.now[:0] if frames.before is None else frames.before)
-    )
-    both = now.merge(before, on=move, suffixes=("", "_before"))
-    both = both[both["move_kind"] != both["move_kind_before"]]
-    stages = ["from_stage_id", "to_stage_id", "move_kind_before", "move_kind"]
-    counted = both.groupby(stages, as_index=False).size()
-    found = [
-        f"{n} moves from {source} to {target} were {old} and are {new}"
-        for source, target, old, new, n in counted.itertuples(index=False)
-    ]
-    return Frames(pd.DataFrame({"finding": pd.Series(found, dtype="string")}), None)
-
-
-def _published_before(before: pd.DataFrame) -> Any:
-    return expectation_types().ExpectColumnValuesToBeInSet(
-        column="finding", value_set=["", *before["finding"]]
-    )
-
-
-def _count(before: pd.DataFrame) -> Any:
-    return expectation_types().ExpectTableRowCountToBeBetween(
-        min_value=int(0.8 * len(before)), max_value=int(2 * len(before)) + 50
-    )
-
-
-def _known(column: str) -> Callable[[pd.DataFrame], Any]:
-    def build(before: pd.DataFrame) -> Any:
-        share = float(before[column].notna().mean())
-        return expectation_types().ExpectColumnValuesToNotBeNull(
-            column=column, mostly=max(share - 0.1, 0.0)
-        )
-
-    return build
-
-
-def _median(column: str) -> Callable[[pd.DataFrame], Any]:
-    def build(before: pd.DataFrame) -> Any:
-        median = float(before[column].median())
-        return expectation_types().ExpectColumnMedianToBeBetween(
-            column=column, min_value=median / 3, max_value=median * 3
-        )
-
-    return build
-
-
-def _strictly_a_rate(_before: pd.DataFrame) -> Any:
-    return expectation_types().ExpectColumnValuesToBeBetween(
-        column="reached_rate", min_value=0, max_value=1, strict_min=True, strict_max=True
-    )
-
-
-EXPECTATIONS = (
-    Expectation(
-        name="deals_keep_their_number",
-        table="dim_deals",
-        reason=(
-            "Deals are kept in the archive, so their number hardly falls; a fall means that a file "
-            "is missing or a mapping lost rows, a doubling that ids changed."
-        ),
-        needs="20 deals in the last published set",
+FIRST_RUN = (
+    share(
+        "wins_have_an_amount",
+        "dim_deals",
+        rows=rows.won_where_amounts_are_known,
+        wrong=lambda frame: frame["amount"].isna(),
+        of="won deals",
+        are="have no amount",
+        limit=0.5,
         minimum=20,
-        compares=True,
-        frames=_everything,
-        build=_count,
-    ),
-    Expectation(
-        name="amounts_keep_their_scale",
-        table="dim_deals",
         reason=(
-            "The median is over all deals ever, so a day hardly moves it; three times more or less "
-            "means another decimal sign, currency or unit (thousands)."
+            "Where amounts are exported, what was sold has one; won deals without mean that the "
+            "amount of closed deals is in another column, or that two lists have different ones."
         ),
-        needs="30 deals with an amount in the last published set",
-        minimum=30,
-        compares=True,
-        frames=_of_each(_priced),
-        build=_median("amount"),
+        history="7.6 % in the invented company; 0 % in two real sets (2026-11-26)",
     ),
-    Expectation(
-        name="sources_stay_known",
-        table="dim_deals",
+    share(
+        "deals_close_after_their_creation",
+        "dim_deals",
+        rows=rows.created_and_closed,
+        wrong=lambda frame: frame["closed_on"] < frame["created_on"],
+        of="deals with both days",
+        are="closed before they were created",
+        limit=0.05,
+        minimum=20,
+        reason="Day and month, or two columns of dates, are taken for each other in the mapping.",
+        history="0 % in the invented company and a real set (2026-11-26)",
+    ),
+    share(
+        "expected_closes_are_near",
+        "dim_deals",
+        also=("deal_counts",),
+        rows=rows.expected_to_close,
+        wrong=rows.is_decades_away,
+        of="open deals with an expected close",
+        are="are expected more than ten years away",
+        limit=0.05,
+        minimum=20,
+        reason="Such days are placeholders (2099-12-31, 1900-01-01), or years read wrongly.",
+        history="0 % in the invented company (2026-11-26)",
+    ),
+    share(
+        "the_ledger_follows_what_exports_claim",
+        "dim_deals",
+        also=("ledger_disagreements",),
+        rows=rows.deals_and_disagreements,
+        wrong=lambda frame: frame["is_disputed"],
+        of="deals",
+        are="are told otherwise by some source than the ledger tells (ledger_disagreements)",
+        limit=0.2,
+        minimum=50,
         reason=(
-            "A source that was known stays known; ten points more unknown means that a column was "
-            "renamed or left out of the export."
+            "Sources that contradict each other about so many deals are of different ids, zones or "
+            "stages; the reasons stand in ledger_disagreements."
         ),
-        needs="50 deals in the last published set",
-        minimum=50,
-        compares=True,
-        frames=_everything,
-        build=_known("source"),
+        history="0 % in the invented company and four real sets (2026-11-26)",
     ),
-    Expectation(
-        name="segments_stay_known",
-        table="dim_deals",
-        reason="As for sources.",
-        needs="50 deals in the last published set",
-        minimum=50,
-        compares=True,
-        frames=_everything,
-        build=_known("segment"),
+    *(
+        share(
+            f"{column.removesuffix('_id')}s_are_known",
+            "dim_deals",
+            rows=rows.where_some_are_known(column),
+            wrong=rows.lacks(column),
+            of="deals",
+            are=f"have no {column.removesuffix('_id')}",
+            limit=0.95,
+            keeps_within=0.1,
+            minimum=50,
+            reason=(
+                "A column filled for hardly any deal is another than the one meant. What was known "
+                "stays known: ten points more unknown means that a column was renamed or left out."
+            ),
+            history="at most 16 % unknown in real sets that have the column (2026-11-26)",
+        )
+        for column in ("seller_id", "source", "segment")
     ),
-    Expectation(
-        name="time_in_stage_keeps_its_scale",
-        table="fct_stage_visits",
+    *(
+        share(
+            f"{plural}_differ",
+            "dim_deals",
+            rows=rows.of_several(column),
+            wrong=rows.has_commonest(column),
+            of=f"deals with a {what}",
+            are="have one and the same",
+            limit=0.98,
+            minimum=100,
+            reason=(
+                "One value that holds nearly everything is what a mapping or a tool fills in "
+                "(a default, the user of an integration), not what the company knows."
+            ),
+            history="at most 83 % in real sets (sources of the bank's calls; 2026-11-26)",
+        )
+        for column, plural, what in (
+            ("seller_id", "sellers", "seller"),
+            ("source", "sources", "source"),
+            ("segment", "segments", "segment"),
+            ("account_id", "accounts", "company"),
+        )
+    ),
+    share(
+        "moves_are_of_many_days",
+        "fct_stage_transitions",
+        rows=rows.timed_moves,
+        wrong=rows.has_commonest("occurred_on"),
+        of="dated moves",
+        are="are of one and the same day",
+        limit=0.5,
+        minimum=100,
         reason=(
-            "The median visit moves slowly, as it is over all history; three times more or less "
-            "means that dates were read in another order or zone, or that history was cut."
+            "So many moves of one day are an import's, or a column of dates that says when the "
+            "list was made; conversion within a time cannot be told from them."
         ),
-        needs="50 ended visits in the last published set",
+        history="at most 11 % in four real sets (days known to the month; 2026-11-26)",
+    ),
+    share(
+        "visits_are_shorter_than_five_years",
+        "fct_stage_visits",
+        rows=rows.ended,
+        wrong=lambda frame: frame["seconds_in_stage"] > 5 * 365 * 86_400,
+        of="ended visits",
+        are="lasted more than five years",
+        limit=0.05,
         minimum=50,
-        compares=True,
-        frames=_of_each(_ended),
-        build=_median("seconds_in_stage"),
+        reason="Dates were read in another form, or a placeholder (1970, 1900) stands for no date.",
+        history="0 % in the invented company and four real sets (2026-11-26)",
+    ),
+    share(
+        "visits_take_time",
+        "fct_stage_visits",
+        rows=rows.ended_of_deals,
+        wrong=lambda frame: frame["seconds_in_stage"] == 0,
+        of="ended visits of deals",
+        are="lasted no second",
+        limit=0.7,
+        minimum=50,
+        reason=(
+            "Stages that are entered and left at once were not gone through: their dates are "
+            "copies of one column, or an import wrote them."
+        ),
+        history="at most 19 % in real sets (steps a system takes by itself; 2026-11-26)",
+    ),
+    *(
+        share(
+            f"{plural}_have_sold",
+            f"outcomes_by_{what}",
+            rows=rows.with_many_decided,
+            wrong=lambda frame: frame["n_won"] == 0,
+            of=f"{plural} with 50 and more decided deals",
+            are="have never won one",
+            limit=limit,
+            minimum=4,
+            reason=(
+                f"{plural.capitalize()} of lost deals alone are written otherwise than those of "
+                "won ones (an id here, a name there), or come from another list."
+            ),
+            history=history,
+        )
+        for what, plural, limit, history in (
+            (
+                "seller",
+                "sellers",
+                0.9,
+                "0 % in the invented company and two real sets; 83 % in one whose applications are "
+                "handed over before they are approved (BPI 2012; 2026-11-26)",
+            ),
+            ("source", "sources", 0.5, "0 % in the invented company and a real set (2026-11-26)"),
+        )
     ),
     Expectation(
         name="yearly_win_rates_are_rates",
-        table="conversion_by_source",
+        tables=("conversion_by_source",),
         reason=(
-            "Of 100 or more deals followed for a year, some are won and some are not; none or all "
-            "means that won or lost is mapped to the wrong stage."
+            "Of 300 or more that entered a pipeline and were followed for a year, some are won and "
+            "some are not; none or all means that won or lost is mapped to the wrong stage."
         ),
-        needs="a source and month with 100 deals followed for a year",
+        history="neither in the invented company nor in three real sets (2026-11-26)",
+        needs="a pipeline that 300 entered who were followed for a year",
         minimum=1,
         compares=False,
-        frames=_of_each(_year_of_wins),
-        build=_strictly_a_rate,
-    ),
-    Expectation(
-        name="win_estimates_keep_their_scale",
-        table="conversion_estimates",
-        reason=(
-            "An estimate is made of a year and more of entries, so a day hardly moves it; three "
-            "times more or less means that stages, outcomes or the beginning of history are read "
-            "otherwise."
+        frames=of_each(rows.year_of_wins),
+        build=lambda _before: expectation_types().ExpectColumnValuesToBeBetween(
+            column="reached_rate", min_value=0, max_value=1, strict_min=True, strict_max=True
         ),
-        needs="a stage with 100 effective entries in the last published set",
-        minimum=1,
-        compares=True,
-        frames=_of_each(_yearly_wins_of_all),
-        build=_median("estimated_rate"),
+        says=lambda frames: (
+            f"of {frames.now['n_mature'].max():,.0f} that entered a pipeline and were followed for "
+            "a year, none or all are won"
+        ),
     ),
-    Expectation(
-        name="time_in_stage_of_won_deals_keeps_its_scale",
-        table="time_in_stage",
-        reason="As for time in stage: the slow end of won deals' visits moves slowly.",
-        needs="a stage with 30 won deals in the last published set",
-        minimum=1,
-        compares=True,
-        frames=_of_each(_time_in_stage_of_all),
-        build=_median("p80_days_in_stage"),
-    ),
-    Expectation(
-        name="few_records_are_deleted_at_once",
-        table="fct_stage_transitions",
+    findings(
+        "few_records_are_deleted_at_once",
+        "fct_stage_transitions",
+        frames=of_each(rows.mass_deletions),
+        needs="a record",
         reason=(
             "An export declared complete that lacks more than a tenth of the records is more often "
             "cut short or filtered than right. Withdraw it; or, if they were deleted, confirm it "
             "under accepted_changes in company.yml."
         ),
-        needs="an export with which more than a tenth of a system's records went",
-        minimum=1,
-        compares=False,
-        frames=_of_each(_mass_deletions),
-        build=_published_before,
+        history="a tenth; none goes in the invented company but what it deletes (2026-11-26)",
     ),
-    Expectation(
-        name="moves_keep_their_kind",
-        table="fct_stage_transitions",
-        reason=(
-            "What was an advance stays one; the order of stages was changed for all of history. "
-            "Give the stages in mappings/ a valid_from, the first day of the new order; or, if the "
-            "old order was wrong, confirm it under accepted_changes in company.yml."
-        ),
-        needs="moves of the last published set that are told as another kind",
-        minimum=1,
-        compares=False,
-        frames=_changed_kinds,
-        build=_published_before,
-    ),
-    Expectation(
-        name="few_records_are_of_unknown_deals",
-        table="unknown_deals",
+    findings(
+        "few_records_are_of_unknown_deals",
+        "unknown_deals",
+        frames=of_each(rows.of_unknown_deals),
+        needs="a log, activity or credit of a deal that no export knows",
         reason=(
             "Logs, activities and credits of deals that no export knows count nowhere; more than a "
             "tenth of them means that deals are missing from the export or that ids are written in "
             "another form. Table unknown_deals lists them. Export those deals too; or confirm it "
             "under accepted_changes in company.yml."
         ),
-        needs="a table of which more than a tenth is of unknown deals",
-        minimum=1,
-        compares=False,
-        frames=_of_each(_of_unknown_deals),
-        build=_published_before,
+        history="none in the invented company; all where ids are written in another form",
     ),
 )
+
+SINCE_THE_LAST_SET = (
+    Expectation(
+        name="deals_keep_their_number",
+        tables=("dim_deals",),
+        reason=(
+            "Deals are kept in the archive, so their number hardly falls; a fall means that a file "
+            "is missing or a mapping lost rows, a doubling that ids changed."
+        ),
+        history="a year of daily drops: never below the day before (2026-11-23)",
+        needs="20 deals in the last published set",
+        minimum=20,
+        compares=True,
+        frames=of_each(rows.everything),
+        build=lambda before: expectation_types().ExpectTableRowCountToBeBetween(
+            min_value=int(0.8 * len(before)), max_value=int(2 * len(before)) + 50
+        ),
+        says=lambda frames: (
+            f"there are {len(frames.now):,} deals, where {int(0.8 * len(frames.before)):,} to "
+            f"{int(2 * len(frames.before)) + 50:,} were expected"
+            if frames.before is not None
+            else ""
+        ),
+    ),
+    median(
+        "amounts_keep_their_scale",
+        "dim_deals",
+        column="amount",
+        rows=rows.priced,
+        what="amount of a deal",
+        needs="30 deals with an amount in the last published set",
+        minimum=30,
+        reason=(
+            "The median is over all deals ever, so a day hardly moves it; three times more or less "
+            "means another decimal sign, currency or unit (thousands)."
+        ),
+        history="a year of daily drops: at most 4 % a day (2026-11-23)",
+    ),
+    median(
+        "time_in_stage_keeps_its_scale",
+        "fct_stage_visits",
+        column="seconds_in_stage",
+        rows=rows.ended,
+        what="number of seconds in a stage",
+        needs="50 ended visits in the last published set",
+        minimum=50,
+        reason=(
+            "The median visit moves slowly, as it is over all history; three times more or less "
+            "means that dates were read in another order or zone, or that history was cut."
+        ),
+        history="a year of daily drops: at most 9 % a day (2026-11-23)",
+    ),
+    median(
+        "win_estimates_keep_their_scale",
+        "conversion_estimates",
+        column="estimated_rate",
+        rows=rows.yearly_wins_of_all,
+        what="estimate of winning within a year",
+        needs="a stage with 100 effective entries in the last published set",
+        minimum=1,
+        reason=(
+            "An estimate is made of a year and more of entries, so a day hardly moves it; three "
+            "times more or less means that stages, outcomes or the beginning of history are read "
+            "otherwise."
+        ),
+        history="a year of daily drops: at most 7 % a day (2026-11-23)",
+    ),
+    median(
+        "time_in_stage_of_won_deals_keeps_its_scale",
+        "time_in_stage",
+        column="p80_days_in_stage",
+        rows=rows.time_in_stage_of_all,
+        what="of the days that four of five won deals stay less than",
+        needs="a stage with 30 won deals in the last published set",
+        minimum=1,
+        reason="As for time in stage: the slow end of won deals' visits moves slowly.",
+        history="a year of daily drops: at most 12 % a day (2026-11-23)",
+    ),
+    *(
+        findings(
+            f"finished_cohorts_by_{what}_keep_their_conversion",
+            f"conversion_by_{what}",
+            frames=rows.finished_cohorts(column),
+            compares=True,
+            needs="100 deals of the last published set that were followed to the end",
+            reason=(
+                "What became of deals followed to the end is history: it changes where stages, "
+                "outcomes or the column itself are read otherwise than yesterday."
+            ),
+            history="a tenth of the entries, ten points of a rate: late corrections move less",
+        )
+        for what, column in (("segment", "segment"), ("seller", "seller_id"), ("source", "source"))
+    ),
+    findings(
+        "moves_keep_their_kind",
+        "fct_stage_transitions",
+        frames=rows.changed_kinds,
+        compares=True,
+        needs="moves of the last published set that are told again",
+        reason=(
+            "What was an advance stays one; the order of stages was changed for all of history. "
+            "Give the stages in mappings/ a valid_from, the first day of the new order; or, if the "
+            "old order was wrong, confirm it under accepted_changes in company.yml."
+        ),
+        history="none where the order stands (2026-11-26)",
+    ),
+)
+
+EXPECTATIONS = FIRST_RUN + SINCE_THE_LAST_SET
