@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from cli.messages import UNFINISHED, errors_as_messages, said_of_rejects
+from cli.messages import UNFINISHED, errors_as_messages, said_of_rejects, say
 from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing.inbox import inbox_files, is_new
@@ -27,21 +27,21 @@ def status(home_path: str) -> None:
         home = Home.at(home_path)
         if not home.root.exists():
             raise UserError(f"home {home.root}: does not exist; `mellantid run` makes it")
-        home.company()
+        company = home.company()
         sets = PublishedSets(home)
         manifest = sets.current_manifest()
         if manifest:
-            click.echo(
-                f"published    as of {manifest.as_of}, {manifest.published_at}, set {manifest.run}"
-            )
+            say(f"published    as of {manifest.as_of}, {manifest.published_at}, set {manifest.run}")
+            if manifest.as_of > company.today():
+                say("             of a day to come: a clock was ahead; the next run replaces it")
         else:
-            click.echo("published    nothing yet")
+            say("published    nothing yet")
         if refused := sets.status().refused:
-            click.echo(f"refused      since {refused.since}: {'; '.join(refused.reasons)}")
-        click.echo(f"running      {holder(home) or 'nothing'}")
+            say(f"refused      since {refused.since}: {'; '.join(refused.reasons)}")
+        say(f"running      {holder(home) or 'nothing'}")
         waiting = sum(1 for _ in inbox_files(home)) if home.inbox.exists() else 0
         news = ", some of them new" if waiting and is_new(home) else ""
-        click.echo(f"inbox        {waiting} files{news}")
+        say(f"inbox        {waiting} files{news}")
         _say_quarantined(home)
 
 
@@ -54,9 +54,9 @@ def _say_quarantined(home: Home) -> None:
         receipt = read_receipt(home, manifest.sha256) if lines else None
         name = receipt.first_name if receipt else manifest.file_kind
         for line in lines:
-            click.echo(f"{name}: {line}")
+            say(f"{name}: {line}")
     for file in report.having("rejected", "held"):
-        click.echo(f"{file.outcome:<12} {file.message}")
+        say(f"{file.outcome:<12} {file.message}")
 
 
 @click.command()
@@ -69,10 +69,10 @@ def verify(home_path: str) -> None:
             raise UserError(f"home {home.root}: does not exist")
         faults = list(verify_home(home))
         for fault in faults:
-            click.echo(fault, err=True)
+            say(fault, err=True)
         if faults:
             sys.exit(UNFINISHED)
-        click.echo("archive, landed files and published sets are as they were written")
+        say("archive, landed files and published sets are as they were written")
 
 
 @click.command()
@@ -85,6 +85,4 @@ def rollback(home_path: str) -> None:
             raise UserError(f"home {home.root}: nothing is published there")
         with lease(home, "mellantid rollback"):
             manifest = PublishedSets(home).rollback()
-        click.echo(
-            f"current is now {manifest.run}, as of {manifest.as_of}; the next run publishes anew"
-        )
+        say(f"current is now {manifest.run}, as of {manifest.as_of}; the next run publishes anew")

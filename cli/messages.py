@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,11 @@ from pathlib import Path
 import click
 
 from ingestion.company import Company
-from ingestion.errors import UserError
+from ingestion.errors import UserError, fault_in_words
 from ingestion.landing.manifest import LoadManifest
 from ingestion.landing.report import FileOutcome
 from ingestion.reasons import remedy_of
+from ingestion.shown import printable
 from publishing.lease import LeaseHeld
 
 REFUSED, USAGE, UNFINISHED = 1, 2, 3
@@ -39,19 +41,33 @@ OUTCOMES = {
 
 @contextmanager
 def errors_as_messages() -> Iterator[None]:
-    """A person's mistake is one line; a defect of the program keeps its traceback."""
+    """A person's mistake is one line, as is a fault of the machine; a defect has its traceback."""
     try:
         yield
     except UserError as error:
         fail(USAGE, str(error))
     except LeaseHeld as error:
         fail(UNFINISHED, f"{error}; wait for it, nothing was changed")
+    except KeyboardInterrupt:
+        fail(UNFINISHED, "interrupted; the last good set stands, run again")
+    except OSError as error:
+        fail(UNFINISHED, fault_in_words(error))
+    except (click.ClickException, click.exceptions.Exit):
+        raise
+    except Exception:
+        traceback.print_exc()
+        fail(UNFINISHED, "failed through a defect; please report what stands above")
 
 
 def fail(code: int, message: str) -> None:
     """End with this exit code and one line on standard error."""
-    click.echo(f"mellantid: {message}", err=True)
+    say(f"mellantid: {message}", err=True)
     sys.exit(code)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print lines; what comes from outside cannot colour or move what is printed."""
+    click.echo("\n".join(map(printable, text.split("\n"))), err=err)
 
 
 def leave(code: int) -> None:
@@ -88,7 +104,7 @@ def show_progress() -> None:
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            click.echo(f"{time.monotonic() - begin:6.1f} s  {record.getMessage()}", err=True)
+            say(f"{time.monotonic() - begin:6.1f} s  {record.getMessage()}", err=True)
 
     logger = logging.getLogger("mellantid")
     logger.setLevel(logging.INFO)
@@ -106,21 +122,21 @@ def say_files(files: list[FileOutcome], every: bool) -> None:
     """The count of files by outcome; each new or rejected one (or every one) on a line."""
     counts = {o: sum(f.outcome == o for f in files) for o in OUTCOMES}
     shown = [f"{n} {OUTCOMES[o]}" for o, n in counts.items() if n or o == "rejected"]
-    click.echo(f"files      {len(files)} in the inbox: {', '.join(shown)}")
+    say(f"files      {len(files)} in the inbox: {', '.join(shown)}")
     for file in files:
         if file.outcome == "rejected":
-            click.echo(f"  rejected  {file.message}")
+            say(f"  rejected  {file.message}")
         elif file.outcome == "held":
-            click.echo(f"  held      {file.message}")
+            say(f"  held      {file.message}")
         elif file.outcome == "already_landed" and (every or not file.message.endswith(file.name)):
-            click.echo(f"  known     {file.message}")
+            say(f"  known     {file.message}")
         elif every:
             detail = f"{file.accepted:,} of {file.records:,} records, known {file.known_at}"
-            click.echo(f"  {file.outcome:<9} {file.name} by {file.file_kind}: {detail}")
+            say(f"  {file.outcome:<9} {file.name} by {file.file_kind}: {detail}")
             _say_details(file)
         elif file.unused and file.outcome in ("landed", "relanded"):
             unused = ", ".join(file.unused)
-            click.echo(f"  {file.outcome:<9} {file.name}: not asked for by the mapping: {unused}")
+            say(f"  {file.outcome:<9} {file.name}: not asked for by the mapping: {unused}")
 
 
 def said_of_rejects(of: FileOutcome | LoadManifest) -> list[str]:
@@ -138,8 +154,8 @@ def said_of_rejects(of: FileOutcome | LoadManifest) -> list[str]:
 
 def _say_details(file: FileOutcome) -> None:
     for line in said_of_rejects(file):
-        click.echo(f"            {line}")
+        say(f"            {line}")
     for note, n in file.notes.items():
-        click.echo(f"            {note.replace('_', ' ')}: {n:,}, read like the others")
+        say(f"            {note.replace('_', ' ')}: {n:,}, read like the others")
     if file.unused:
-        click.echo(f"            not asked for by the mapping: {', '.join(file.unused)}")
+        say(f"            not asked for by the mapping: {', '.join(file.unused)}")

@@ -19,6 +19,7 @@ from cli.messages import (
     errors_as_messages,
     fail,
     leave,
+    say,
     say_files,
     show_progress,
     shown,
@@ -95,10 +96,10 @@ def _say_published(home: Home, sets: PublishedSets, folder: Path, manifest: SetM
     accepted, quarantined = (
         sum(getattr(load, name) for load in files) for name in ("accepted", "quarantined")
     )
-    click.echo(
+    say(
         f"records    {accepted:,} accepted, {quarantined:,} quarantined (mellantid status says why)"
     )
-    click.echo(
+    say(
         f"checks     {outcomes.count('passed')} passed, "
         f"{outcomes.count('not_applicable')} not applicable"
     )
@@ -106,29 +107,29 @@ def _say_published(home: Home, sets: PublishedSets, folder: Path, manifest: SetM
     is_current = current is not None and current.run == manifest.run
     where = sets.link if is_current else folder
     later = "" if is_current or current is None else f" (current stays {current.as_of})"
-    click.echo(f"published  {shown(where)} as of {manifest.as_of}{later}")
+    say(f"published  {shown(where)} as of {manifest.as_of}{later}")
     end = f"{home.company().end_of(manifest.as_of):%Y-%m-%d %H:%M:%S}"
     if unknown := sum(load.known_at > end for load in manifest.loads):
-        click.echo(
+        say(
             f"           {unknown} files were known only later and are not in it; "
             "docs/mappings.md, known_at"
         )
-    click.echo()
-    click.echo(first_page.text(folder))
+    say("")
+    say(first_page.text(folder))
 
 
 def _say_failure(sets: PublishedSets, day: date, failure: Failure) -> int:
     code = {"refused": REFUSED, "configuration": USAGE}.get(failure.kind, UNFINISHED)
     verb = {REFUSED: "not published, the gate refused", USAGE: "not published"}.get(code, "failed")
     for reason in failure.reasons:
-        click.echo(f"mellantid: {day}: {verb}: {reason}", err=True)
+        say(f"mellantid: {day}: {verb}: {reason}", err=True)
     for name in failure.new_files:
-        click.echo(f"mellantid: new since the last good set: {name}", err=True)
+        say(f"mellantid: new since the last good set: {name}", err=True)
     if failure.new_files:
-        click.echo("mellantid: to take a file back: docs/operations.md, withdraw", err=True)
+        say("mellantid: to take a file back: docs/operations.md, withdraw", err=True)
     current = sets.current_manifest()
     stands = f"as of {current.as_of} ({current.run}); it stands" if current else "none yet"
-    click.echo(f"mellantid: last good set: {stands}", err=True)
+    say(f"mellantid: last good set: {stands}", err=True)
     return code
 
 
@@ -153,9 +154,9 @@ def reconstruct(home_path: str, as_of: date) -> None:
             say_files(report.files, every=False)
             try:
                 warehouse = reconstruct_day(
-                    home, day, report.loads, lambda text: click.echo(f"  {text}", err=True)
+                    home, day, report.loads, lambda text: say(f"  {text}", err=True)
                 )
             except Refused as refused:
                 fail(REFUSED, str(refused))
                 raise
-        click.echo(f"as the CRM knew it on {day}, not published: {shown(warehouse.marts)}")
+        say(f"as the CRM knew it on {day}, not published: {shown(warehouse.marts)}")

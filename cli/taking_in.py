@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from cli.messages import REFUSED, errors_as_messages, say_files, shown
+from cli.messages import REFUSED, errors_as_messages, say, say_files, shown
 from ingestion.errors import FileRejected, UserError
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
@@ -24,16 +24,14 @@ def ingest(home_path: str, dry_run: bool) -> None:
         home = Home.at(home_path)
         home.prepare()
         with lease(home, "mellantid ingest"):
-            report = Landing(
-                home, dry_run, say=lambda text: click.echo(f"  {text}", err=True)
-            ).run()
+            report = Landing(home, dry_run, say=lambda text: say(f"  {text}", err=True)).run()
         if dry_run:
-            click.echo("dry run: nothing was kept")
+            say("dry run: nothing was kept")
         say_files(report.files, every=True)
         for pipeline, stage, n in report.unknown_stages:
             # As the mapping writes them, without their system.
             where = f" of pipeline {pipeline.partition(':')[2]}" if pipeline else ""
-            click.echo(
+            say(
                 f"  unknown stage {stage.partition(':')[2]}{where} in {n:,} records: "
                 "add it to `stages` in mappings/, or to the column's value map"
             )
@@ -59,11 +57,11 @@ def map_file(home_path: str, file: Path, write: bool, system: str) -> None:
         except FileRejected as error:
             raise UserError(f"{file.name}: {error}") from error
         if proposal.recognised:
-            click.echo(f"# The mapping {proposal.recognised} takes this file already.")
-        click.echo(as_text(proposal, system, file.stem))
+            say(f"# The mapping {proposal.recognised} takes this file already.")
+        say(as_text(proposal, system, file.stem))
         if write:
             path = save_mapping(home, proposal, system, file.stem)
-            click.echo(
+            say(
                 f"# Written to {shown(path)}. Answer the questions in it, put the file into the "
                 "inbox, and see what becomes of it: mellantid ingest --dry-run"
             )

@@ -62,9 +62,7 @@ def _record_failure(home: Home) -> dg.HookDefinition:
         """Tell status.js that this run was refused or failed; the last good set stands."""
         log.debug("failed in %s", context.op.name)
         sets = PublishedSets(home)
-        failure = explain_failure(
-            home, context.run_id, context.op_exception, sets.current_manifest()
-        )
+        failure = explain_failure(home, context.run_id, context.op_exception, sets.whole_current())
         sets.save_status(refused=failure)
 
     return record_failure

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from ingestion.shown import printable
 from ingestion.sql import literal
 
 MAX_ROWS = 8
@@ -272,4 +273,5 @@ def _rate(rate: float | None, low: float | None, high: float | None) -> str:
 
 
 def _cut(label: str, width: int) -> str:
+    label = printable(label)
     return label if len(label) <= width else label[: width - 1] + "…"

@@ -32,12 +32,14 @@ class Rejection(_Reason):
     BROKEN_QUOTES = "broken_quotes", "export it again"
     BROKEN_WORKBOOK = "broken_workbook", "save it again"
     DUPLICATE_HEADER = "duplicate_header", "rename one"
+    DUPLICATE_MEMBER = "duplicate_member", "give each file a name of its own"
     EMPTY_FILE = "empty_file", "export it again"
     FORMULAS_WITHOUT_RESULTS = (
         "formulas_without_results",
         "open it in Excel, let it calculate, save it",
     )
     KNOWN_AT_UNREADABLE = "known_at_unreadable", "write 2026-03-31"
+    LOST_ON_DISK = "lost_on_disk", "its disk may be failing; copy the file there again"
     MARKUP = "markup", "export CSV or XLSX"
     MERGED_HEADERS = "merged_headers", "unmerge them, one header a column"
     MOJIBAKE = "mojibake", "export as UTF-8"
@@ -45,6 +47,7 @@ class Rejection(_Reason):
     NO_RECORDS = "no_records", "export it again"
     NOT_A_FILE = "not_a_file", "put a copy of the file itself there"
     NOT_A_TABLE = "not_a_table", "export CSV or XLSX"
+    NOT_PERMITTED = "not_permitted", "give the user that runs Mellantid the right to read it"
     NOT_JSON_LINES = "not_json_lines", "write one object a line (JSON Lines)"
     OLD_OR_ENCRYPTED_WORKBOOK = "old_or_encrypted_workbook", "save it as plain .xlsx or CSV"
     OPEN_DOCUMENT = "open_document", "save it as .xlsx or CSV"
@@ -96,6 +99,10 @@ class Quarantine(_Reason):
     LAST_LINE_WITHOUT_END = (
         "last_line_without_end",
         "the file may be cut short; export it again, or set open_end if such files are whole",
+    )
+    LOOKS_PERSONAL = (
+        "looks_personal",
+        "a mail address or number of a person names no stage; the mapping takes another column",
     )
     MISSING = "missing", "the table needs it; fill it in the CRM"
     MISSING_BESIDE_AN_AMOUNT = (

@@ -63,7 +63,8 @@ class Column:
     """One column of an input table.
 
     `minimum` is the smallest value a number may have; `choices` the only values a text may have;
-    `is_past` says that no export can know a later time than its own.
+    `is_past` says that no export can know a later time than its own; `is_label` that it names a
+    stage or pipeline, which is shown and published, and so never a person.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Column:
     choices: tuple[str, ...] = ()
     minimum: int | None = None
     is_past: bool = False
+    is_label: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.privacy, Privacy):
@@ -110,7 +112,7 @@ class Table:
     def version(self) -> str:
         """Changes when anything that decides the landed content changes; docs do not."""
         shape = [
-            (c.name, c.cell_type, c.required, c.choices, c.minimum, c.is_past)
+            (c.name, c.cell_type, c.required, c.choices, c.minimum, c.is_past, c.is_label)
             for c in (*self.columns, *LANDING_COLUMNS)
         ]
         return hashlib.sha256(json.dumps([self.name, shape]).encode()).hexdigest()[:12]
@@ -202,8 +204,8 @@ TABLES = {
                 Column("lead_id", ID, PSEUDONYM, "The lead it grew out of."),
                 Column("account_id", ID, NONE, "The company it is with."),
                 Column("seller_id", ID, PSEUDONYM, "The owner, by id or by name."),
-                Column("pipeline_id", ID, NONE, "The pipeline it stands in."),
-                Column("stage_id", ID, NONE, "The stage it stands in."),
+                Column("pipeline_id", ID, NONE, "The pipeline it stands in.", is_label=True),
+                Column("stage_id", ID, NONE, "The stage it stands in.", is_label=True),
                 Column(
                     "status",
                     TEXT,
@@ -325,8 +327,10 @@ TABLES = {
             ("lead_id",),
             (
                 Column("lead_id", ID, PSEUDONYM, "The lead.", required=True),
-                Column("pipeline_id", ID, NONE, "The pipeline its stages belong to."),
-                Column("stage_id", ID, NONE, "The stage it stands in."),
+                Column(
+                    "pipeline_id", ID, NONE, "The pipeline its stages belong to.", is_label=True
+                ),
+                Column("stage_id", ID, NONE, "The stage it stands in.", is_label=True),
                 Column("source", TEXT, NONE, "Where the lead came from."),
                 Column("campaign", TEXT, NONE, "The campaign that brought it."),
                 Column("seller_id", ID, PSEUDONYM, "The owner, by id or by name."),

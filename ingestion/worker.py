@@ -8,6 +8,7 @@ next file gets a new one.
 """
 
 import atexit
+import errno
 import os
 import resource
 import subprocess
@@ -142,7 +143,11 @@ def _outcome(job: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         return error
     except (MemoryError, duckdb.OutOfMemoryException):
         os._exit(1)  # what is left of the process cannot be trusted; the caller is told by its end
+    except OSError as error:
+        return OSError(error.errno, error.strerror, error.filename)
     except duckdb.Error as error:
+        if "no space left" in str(error).lower():
+            return OSError(errno.ENOSPC, "No space left on device")
         # Its text may hold a cell; the kind of error is all that leaves.
         kind = type(error).__name__
         return FileRejected(Rejection.UNREADABLE, f"cannot be read by its mapping ({kind})")

@@ -40,7 +40,7 @@ def build(warehouse: Warehouse, say: Callable[[str], None]) -> Built:
 
     Unit tests are left out: they are about the code, not about today's data.
     """
-    manifest = _manifest()
+    manifest = parsed_manifest()
     target = warehouse.folder / "dbt"
     total = sum(n["resource_type"] in ("model", "test") for n in nodes().values())
     done = [0]
@@ -73,14 +73,17 @@ def _documentation(target: Path, profiles: list[str]) -> Path:
         folder = target / "documentation"
         folder.mkdir()
         shutil.copyfile(TARGET / "manifest.json", folder / "manifest.json")
-        invoke(["docs", "generate", "--static", "--no-compile", *profiles], folder, _manifest())
+        invoke(
+            ["docs", "generate", "--static", "--no-compile", *profiles], folder, parsed_manifest()
+        )
         for old in TARGET.glob("documentation-*.html"):
             old.unlink(missing_ok=True)
         (folder / "static_index.html").replace(page)
     return page
 
 
-def _manifest() -> Any:
+def parsed_manifest() -> Any:
+    """dbt's own manifest of the project, read anew: dbt changes what it is given."""
     from dbt.contracts.graph.manifest import Manifest
 
     manifest_path()

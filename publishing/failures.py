@@ -8,11 +8,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ingestion.errors import UserError
+from ingestion.errors import UserError, fault_in_words
 from ingestion.home import Home
 from ingestion.landing.manifest import read_manifests
 from ingestion.landing.receipts import read_receipt
 from ingestion.landing.report import last_report
+from ingestion.stored import DamagedFile
 from publishing.gate.checks import FAILED, Refused, Results
 from publishing.set_manifest import SetManifest
 
@@ -45,7 +46,7 @@ def explain_failure(
     kind: Literal["configuration", "fault"] = (
         "configuration" if isinstance(error, UserError) else "fault"
     )
-    reason = str(error) or type(error).__name__
+    reason = fault_in_words(error) if error else "ended without saying why"
     return Failure(run_id=run_id, kind=kind, reasons=[reason], new_files=[])
 
 
@@ -56,7 +57,10 @@ def _findings(results: Results) -> list[str]:
 
 def _new_files(home: Home, last_good: SetManifest | None) -> list[str]:
     """Files in force, or rejected, that the last good set did not hold, with their archive name."""
-    report = last_report(home)
+    try:
+        report = last_report(home)
+    except DamagedFile:
+        report = None
     if report is None:
         return []
     known = {load.sha256 for load in last_good.loads} if last_good else set()

@@ -4,8 +4,8 @@ Belongs here: taking, showing and checking the lease.
 Does not belong here: what the holder does with it.
 
 The lock is the operating system's (flock), so a killed holder releases it. The epoch grows with
-every holder; publish refuses an older one, so that a process that was frozen and comes back after
-another has run cannot put its set on top.
+every holder, also where its file was lost; publish refuses an older one, so that a process that was
+frozen and comes back after another has run cannot put its set on top.
 """
 
 import fcntl
@@ -68,7 +68,7 @@ def lease(home: Home, purpose: str) -> Iterator[Lease]:
             raise LeaseHeld(holder(home) or "another run holds this home") from error
         before = _record(path)
         record = LeaseRecord(
-            epoch=before.epoch + 1 if before else 1,
+            epoch=1 + max(before.epoch if before else 0, _last_published(home)),
             purpose=purpose,
             pid=os.getpid(),
             host=socket.gethostname(),
@@ -80,6 +80,12 @@ def lease(home: Home, purpose: str) -> Iterator[Lease]:
     finally:
         _held.pop(path, None)
         os.close(handle)  # releases the lock
+
+
+def _last_published(home: Home) -> int:
+    """The latest epoch that a published set is called after: a lost lease file goes on from it."""
+    names = (path.name.rpartition("-")[2] for path in home.published.glob("*-*-*-*"))
+    return max((int(epoch) for epoch in names if epoch.isdigit()), default=0)
 
 
 def holder(home: Home) -> str | None:

@@ -6,11 +6,14 @@ Does not belong here: what is allowed to be published (`gate`), what the tables 
 published/<run>/       marts.duckdb, <table>.parquet, docs/, manifest.json; never changed again
 published/current      symbolic link to one of them, replaced by rename
 published/status.js    what is current, and whether a later run was refused; outside the sets
+published/switches.json    which sets were current, one after the other
 """
 
 import os
 import shutil
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from ingestion.files import damaged, file_hash, fsync_folder
 from ingestion.home import Home
 from ingestion.landing.manifest import read_manifests
 from ingestion.sql import identifier, literal
+from ingestion.stored import DamagedFile
 from publishing import schema
 from publishing.catalogue import PublishedTable
 from publishing.content import content_hash
@@ -37,6 +41,7 @@ from publishing.set_manifest import (
     read_manifest,
 )
 from publishing.status import Status, read_status, write_status
+from publishing.switches import before, read_switches, write_switches
 from publishing.verification import verify, verify_in_fresh_process
 from publishing.warehouse import Warehouse
 
@@ -61,10 +66,23 @@ class PublishedSets:
         folder = self.current()
         return read_manifest(folder) if folder else None
 
+    def whole_current(self) -> SetManifest | None:
+        """The manifest of the current set, or None where it is damaged: the next set heals that."""
+        try:
+            return self.current_manifest()
+        except DamagedFile:
+            return None
+
     def manifests(self) -> list[tuple[Path, SetManifest]]:
-        """All published sets with their manifests, oldest first; the order of their epochs."""
-        folders = [p.parent for p in self.folder.glob(f"*/{FILE_NAME}")]
-        found = [(f, read_manifest(f)) for f in folders if not f.is_symlink()]
+        """All published sets with their manifests, oldest first; the order of their epochs.
+
+        One whose manifest is damaged is none: `mellantid verify` names it.
+        """
+        found = []
+        for folder in (p.parent for p in self.folder.glob(f"*/{FILE_NAME}")):
+            with suppress(DamagedFile):
+                if not folder.is_symlink():
+                    found.append((folder, read_manifest(folder)))
         return sorted(found, key=lambda item: item[1].epoch)
 
     def sets(self) -> list[Path]:
@@ -134,25 +152,28 @@ class PublishedSets:
         folder = self.folder / name
         temporary.replace(folder)
         fsync_folder(self.folder)
-        current = self.current_manifest()
-        if current is None or current.as_of <= manifest.as_of:
-            self._switch(folder)
+        current = self.whole_current()
+        # A set of a day to come was made while a clock was ahead: it would stay for ever.
+        is_ahead = current is not None and current.as_of > self.home.company().today()
+        if current is None or current.as_of <= manifest.as_of or is_ahead:
+            earlier = [name for name in self._switched() if name != folder.name]
+            self._switch(folder, [*earlier, folder.name])
         self.save_status(is_cleared=True)
         self._retire()
         return manifest
 
     def _check_schema(self, contents: dict[str, TableContent]) -> None:
         """Refuse a column that readers had and would lose, unless it was announced."""
-        before = self.current_manifest()
-        if before is None:
+        readers = self.whole_current()
+        if readers is None:
             return
         lost = [
             f"{table}.{column}"
-            for table, content in before.tables.items()
+            for table, content in readers.tables.items()
             for column, kind in content.columns.items()
             if table not in contents or contents[table].columns.get(column) != kind
         ]
-        is_raised = before.schema_version < schema.SCHEMA_VERSION
+        is_raised = readers.schema_version < schema.SCHEMA_VERSION
         announced = schema.announced_changes(schema.SCHEMA_VERSION) if is_raised else ""
         silent = [
             column
@@ -165,7 +186,15 @@ class PublishedSets:
                 "SCHEMA_VERSION and name each column under its heading in CHANGELOG.md"
             )
 
-    def _switch(self, folder: Path) -> None:
+    def _switched(self) -> tuple[str, ...]:
+        """The sets that were current, oldest first, the present one last."""
+        names = read_switches(self.folder, [manifest for _, manifest in self.manifests()])
+        current = self.current()
+        return (*before(names, current.name), current.name) if current else names
+
+    def _switch(self, folder: Path, names: Sequence[str]) -> None:
+        """Make a set current; `names` are those that were so, this one last."""
+        write_switches(self.folder, names)
         temporary = self.folder / f".tmp-current-{os.getpid()}"
         temporary.unlink(missing_ok=True)
         temporary.symlink_to(folder.name)
@@ -184,15 +213,13 @@ class PublishedSets:
     # --- rollback and status ---------------------------------------------------------------------
 
     def previous(self) -> Path | None:
-        """The set published before the current one."""
-        current = self.current_manifest()
-        if current is None:
-            return None
-        older = [folder for folder, m in self.manifests() if m.epoch < current.epoch]
-        return older[-1] if older else None
+        """The set that was current before the current one."""
+        earlier = self._switched()[:-1]
+        there = [self.folder / name for name in earlier if (self.folder / name).is_dir()]
+        return there[-1] if there else None
 
     def rollback(self) -> SetManifest:
-        """Make the set before the current one current.
+        """Make the set that was current before the current one current again.
 
         Raises UserError if there is none or if it does not read back as written.
         """
@@ -204,7 +231,7 @@ class PublishedSets:
                 f"rollback: set {previous.name}: {'; '.join(faults)}; restore it from backup or "
                 "delete its folder; nothing was changed"
             )
-        self._switch(previous)
+        self._switch(previous, [*before(self._switched()[:-1], previous.name), previous.name])
         self.save_status()
         return read_manifest(previous)
 
@@ -214,7 +241,7 @@ class PublishedSets:
 
     def save_status(self, refused: Failure | None = None, is_cleared: bool = False) -> Status:
         """Replace status.js; see `write_status`."""
-        return write_status(self.folder, self.current_manifest(), refused, is_cleared)
+        return write_status(self.folder, self.whole_current(), refused, is_cleared)
 
 
 def _write_tables(

@@ -37,7 +37,7 @@ class Refusal(Failure):
 class Status(Stored):
     """published/status.js: outside the sets, replaced atomically."""
 
-    REMEDY: ClassVar[str] = "delete it: the next run writes it anew"
+    REMEDY: ClassVar[str] = "the next run writes it anew"
 
     current: CurrentSet | None = None
     refused: Refusal | None = None

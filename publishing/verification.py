@@ -52,7 +52,11 @@ def verify_home(home: Home) -> Iterator[str]:
             reason = Rejection.ARCHIVE_DAMAGED
             name = printable(receipt.first_name)
             yield f"archive/{receipt.sha256[:12]}… ({name}): is damaged; {reason.remedy}"
-    report = last_report(home)
+    try:
+        report = last_report(home)
+    except DamagedFile as error:
+        yield str(error)
+        report = None
     for load in report.loads if report else []:
         if undamaged(home.landed / load) is None:
             yield f"landed/{load}: is damaged; the next run makes it anew from the archive"

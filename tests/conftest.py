@@ -1,8 +1,11 @@
 """What tests share: homes of their own, the build without Dagster, the whole job in process."""
 
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,9 @@ from reference import Reference, Run
 
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
+from publishing import catalogue, dbt_build
+from publishing.day import Day
+from publishing.dbt_process import invoke
 from publishing.inputs import KnowledgeBasis
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -58,21 +64,70 @@ def set_company(home: Home, **entries: object) -> None:
     home.company_file.write_text("".join(lines))
 
 
-def build(
+def build_by_dbt(
     home: Home, as_of: date, knowledge_basis: KnowledgeBasis = "as_known", threads: int = 2
 ) -> Path:
     """Landing, dbt and handing over, without Dagster. Returns the folder of Parquet marts."""
-    from publishing.day import Day
-
-    report = Landing(home).run()
-    assert not report.having("rejected"), report.having("rejected")
-    day = Day(home, as_of, "test", lambda text: None, knowledge_basis)
-    day.begin(report.loads)
+    day = begun(home, as_of, knowledge_basis)
     profile = day.warehouse.folder / "profiles.yml"
     settings = f"threads: {threads}\n      settings: {{threads: {threads}}}\n"
     profile.write_text(profile.read_text().replace("threads: 2\n", settings))
     assert day.build().faults() == []
     return day.warehouse.marts
+
+
+def build(home: Home, as_of: date, knowledge_basis: KnowledgeBasis = "as_known") -> Path:
+    """The same from the statements that dbt compiles, its tests included.
+
+    They are compiled once: of the 4.3 s of processor time that dbt takes for a small home, 3 s are
+    its own.
+    """
+    day = begun(home, as_of, knowledge_basis)
+    models, checks = compiled()
+    with duckdb.connect(str(day.warehouse.engine.database)) as connection:
+        for statement in models:
+            connection.execute(statement)
+        found = [name for name, query in checks.items() if connection.execute(query).fetchall()]
+    assert found == []
+    day.warehouse.hand_over([model.name for model in catalogue.published_models()])
+    return day.warehouse.marts
+
+
+def begun(home: Home, as_of: date, knowledge_basis: KnowledgeBasis) -> Day:
+    """A day after landing, its private database empty but for what landed."""
+    report = Landing(home).run()
+    assert not report.having("rejected"), report.having("rejected")
+    day = Day(home, as_of, "test", lambda text: None, knowledge_basis)
+    day.begin(report.loads)
+    return day
+
+
+@cache
+def compiled() -> tuple[list[str], dict[str, str]]:
+    """Statements that make the models, in their order, and the query of each test by its name."""
+    nodes = catalogue.nodes()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Home.at(Path(folder) / "home")
+        home.prepare()
+        day = Day(home, date(2026, 1, 1), "test", lambda text: None)
+        day.begin([])
+        target = Path(folder) / "dbt"
+        chosen = ["--exclude", "test_type:unit", "--no-write-json"]
+        profiles = ["--profiles-dir", str(day.warehouse.folder)]
+        invoke(["compile", *chosen, *profiles], target, dbt_build.parsed_manifest())
+        queries = {path.name: path.read_text() for path in (target / "compiled").rglob("*.sql")}
+    kept = {key: node for key, node in nodes.items() if node["resource_type"] in ("model", "test")}
+    order = TopologicalSorter({key: kept[key]["depends_on"]["nodes"] for key in kept})
+    models = []
+    for node in (kept[key] for key in order.static_order() if key in kept):
+        if node["resource_type"] == "model":
+            query = queries[f"{node['name']}.sql"]
+            if node["config"]["contract"]["enforced"]:
+                query = f"select {', '.join(node['columns'])} from ({query})"
+            kind = node["config"]["materialized"]
+            models.append(f"create {kind} main.{node['name']} as {query}")
+    names = catalogue.test_names()
+    return models, {names[key]: queries[Path(nodes[key]["path"]).name] for key in names}
 
 
 def mart(folder: Path, name: str) -> pd.DataFrame:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import build
+from conftest import build_by_dbt
 
 from ingestion.home import Home
 from publishing import catalogue
@@ -143,7 +143,7 @@ def nothing(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home without exports, built once."""
     home = Home.at(tmp_path_factory.mktemp("nothing") / "home")
     home.prepare()
-    build(home, date(2026, 1, 1))
+    build_by_dbt(home, date(2026, 1, 1))
     return home
 
 

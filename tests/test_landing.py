@@ -1,19 +1,25 @@
 """Landing: exactly once by content, again when a mapping changes, and nothing lost on the way."""
 
+import errno
 import gzip
 import os
 import shutil
+import warnings
 import zipfile
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 
-from ingestion.errors import UserError
+from ingestion import worker
+from ingestion.errors import UserError, fault_in_words
 from ingestion.files import write_once
 from ingestion.home import Home
+from ingestion.landing import deciding
 from ingestion.landing.accounting import unaccounted
 from ingestion.landing.deciding import Landing
 from ingestion.landing.inbox import is_new
@@ -267,6 +273,123 @@ def test_a_file_that_breaks_its_parser_stops_no_other(sheet: Home) -> None:
     assert len(found) == 5
     assert set(found.values()) == {"rejected"}
     assert all(file.message.isprintable() for file in report.files)
+
+
+def test_hostile_files_beside_exports_are_refused_and_stop_no_other(
+    sheet: Home, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").write_text("2026-01-01")
+    for n, name in enumerate(("linked.csv", "piped.csv", "long.csv", "folder.csv")):
+        (sheet.inbox / name).write_text(LONG.replace("D1", f"E{n}"))
+    (sheet.inbox / "linked.csv.known_at").symlink_to(tmp_path / "secret")
+    os.mkfifo(sheet.inbox / "piped.csv.known_at")
+    (sheet.inbox / "long.csv.known_at").write_text("2026-01-01" + " " * 1_000_000)
+    (sheet.inbox / "folder.csv.known_at").mkdir()
+    report = Landing(sheet).run()
+    found = {file.name: file.rule for file in report.files if file.outcome == "rejected"}
+    assert found == dict.fromkeys(
+        ("linked.csv", "piped.csv", "long.csv", "folder.csv"), "known_at_unreadable"
+    )
+    assert ("deals.csv", "landed") in outcomes(report)
+
+
+def test_a_name_of_255_letters_lands(sheet: Home) -> None:
+    name = "d" * 251 + ".csv"
+    (sheet.inbox / name).write_text(LONG.replace("D1", "D7"))
+    assert outcomes(Landing(sheet).run()) == [(name, "landed"), ("deals.csv", "landed")]
+
+
+def test_what_may_not_be_read_is_named_and_refused(
+    sheet: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The superuser, who runs tests, may read anything: the system is told to say no."""
+    (sheet.inbox / "closed").mkdir()
+    (sheet.inbox / "closed" / "more.csv").write_text(LONG)
+    (sheet.inbox / "mine.csv").write_text(LONG.replace("D1", "D8"))
+    scandir, opened = os.scandir, os.open
+
+    def denied(what: Any) -> Callable[..., Any]:
+        def maybe(path: Any, *arguments: Any, **named: Any) -> Any:
+            if str(path).endswith(("/closed", "/mine.csv")):
+                raise PermissionError(errno.EACCES, "Permission denied", str(path))
+            return what(path, *arguments, **named)
+
+        return maybe
+
+    monkeypatch.setattr(os, "scandir", denied(scandir))
+    monkeypatch.setattr(os, "open", denied(opened))
+    report = Landing(sheet).run()
+    found = {file.name: file.rule for file in report.files if file.outcome == "rejected"}
+    assert found == {"closed": "not_permitted", "mine.csv": "not_permitted"}
+    assert ("deals.csv", "landed") in outcomes(report)
+
+
+def test_a_file_that_vanishes_while_it_is_read_stops_no_other(
+    sheet: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("before.csv", "meanwhile.csv"):
+        (sheet.inbox / name).write_text(LONG.replace("D1", name[0]))
+    (sheet.inbox / "zz.csv").write_text(LONG.replace("D1", "D9"))
+    archived = deciding.archive_bytes
+
+    def vanishing(path: Path, folder: Path) -> Any:
+        if path.name == "before.csv":
+            path.unlink()
+        found = archived(path, folder)
+        if path.name == "meanwhile.csv":
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(deciding, "archive_bytes", vanishing)
+    assert outcomes(Landing(sheet).run()) == [
+        ("before.csv", "held"), ("deals.csv", "landed"), ("meanwhile.csv", "held"),
+        ("zz.csv", "landed"),
+    ]  # fmt: skip
+
+
+def test_files_without_a_name_and_names_that_stand_twice_are_refused(sheet: Home) -> None:
+    (sheet.inbox / "..csv").write_text(LONG)
+    for name, members in (("twice.zip", ("a.csv", "a.csv")), ("nameless.zip", ("x/..csv",))):
+        with zipfile.ZipFile(sheet.inbox / name, "w") as archive, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for n, member in enumerate(members):
+                archive.writestr(member, LONG.replace("D1", f"Z{n}"))
+    report = Landing(sheet).run()
+    found = {file.name: file.rule for file in report.files if file.outcome == "rejected"}
+    assert found == {
+        "..csv": "unsafe_name", "nameless.zip": "unsafe_name", "twice.zip": "duplicate_member"
+    }  # fmt: skip
+
+
+def test_a_stage_that_is_a_persons_address_is_quarantined(sheet: Home) -> None:
+    rows = "".join(f"D{n},Lead,2026-01-02,Ann,1\n" for n in range(30))
+    wrong = "X1,eva@example.com,2026-01-02,Ann,1\nX2,+46 70 123 45 67,2026-01-02,Ann,1\n"
+    (sheet.inbox / "deals.csv").write_text(LONG.partition("\n")[0] + "\n" + rows + wrong)
+    report = Landing(sheet, dry_run=True).run()
+    (file,) = report.files
+    (rule,) = file.left_out  # one change of a deal, whose record counts
+    assert "looks_personal" in rule and file.left_out[rule] == 2
+    assert "eva" not in str(report) and "4567" not in str(report).replace(" ", "")
+
+
+def test_a_full_disk_is_a_fault_of_the_machine_and_not_of_the_file(
+    sheet: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = duckdb.IOException("IO Error: Could not write file: No space left on device")
+
+    def filled(*_: Any) -> None:
+        raise full
+
+    outcome = worker._outcome(filled, ())
+    assert isinstance(outcome, OSError)
+    assert fault_in_words(outcome) == "the disk is full; free some space and run again"
+    monkeypatch.setattr(deciding.READER, "call", lambda *_, **__: raised(outcome))
+    with pytest.raises(OSError, match="No space left"):
+        Landing(sheet).run()
+
+
+def raised(error: BaseException) -> None:
+    raise error
 
 
 def test_a_dry_run_of_the_same_bytes_under_two_names(sheet: Home) -> None:

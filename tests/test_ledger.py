@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import against_reference, build, hashes, mart, reference
+from conftest import against_reference, build, build_by_dbt, hashes, mart, reference
 from reference import Reference
 
 from analysis import conversion
@@ -415,7 +415,7 @@ def test_content_is_the_same_with_one_thread_and_with_stages_renamed(
     home, marts = hubspot
     expected = hashes(marts)
     folder = shutil.move(marts, tmp_path / "kept")
-    assert hashes(build(home, DAY, threads=1)) == expected == hashes(folder)
+    assert hashes(build_by_dbt(home, DAY, threads=1)) == expected == hashes(folder)
     areas = tuple(
         replace(
             area,

@@ -12,11 +12,12 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import build, hashes
+from conftest import build_by_dbt, hashes
 
 from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing.manifest import undamaged
+from ingestion.stored import DamagedFile
 from publishing import catalogue, schema, sets
 from publishing.gate.checks import Refused
 from publishing.lease import Lease, LeaseHeld, lease
@@ -36,7 +37,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Home:
     write_home(simulate(80, 3, DAY), root)
     home = Home.at(root)
     home.prepare()
-    build(home, DAY)
+    build_by_dbt(home, DAY)
     return home
 
 
@@ -116,6 +117,81 @@ def test_rollback_goes_to_the_set_before_and_the_next_run_goes_on(published: Pub
     assert published.status().current.run == first.name
     assert second.exists()
     assert put_out(published) == published.current()
+
+
+def test_rollback_goes_to_what_was_current_before_and_retention_keeps_that(
+    published: PublishedSets,
+) -> None:
+    """Not to a set of a past day made in between, nor to one that was rolled back from."""
+    first = put_out(published, date(2026, 6, 29))
+    past = put_out(published, date(2026, 5, 31))
+    second = put_out(published, date(2026, 6, 30))
+    assert published.previous() == first
+    old = time.time() - 90 * 86_400
+    for folder in (first, past):
+        os.utime(folder / "manifest.json", (old, old))
+    third = put_out(published, date(2026, 6, 30))
+    assert published.previous() == second and not past.exists() and not first.exists()
+    assert published.folder / published.rollback().run == second
+    os.utime(second / "manifest.json", (old, old))
+    fourth = put_out(published, date(2026, 6, 30))
+    assert third.exists() and second.exists()
+    assert published.folder / published.rollback().run == second == published.current()
+    assert fourth.exists()
+    with pytest.raises(UserError, match="no earlier published set"):
+        published.rollback()
+
+
+@pytest.mark.parametrize("text", [None, '{"names": ["x'])
+def test_lost_or_damaged_bookkeeping_of_switches_is_rebuilt_from_the_sets(
+    published: PublishedSets, text: str | None
+) -> None:
+    first = put_out(published, date(2026, 6, 29))
+    put_out(published, date(2026, 5, 31))
+    put_out(published, date(2026, 6, 30))
+    path = published.folder / "switches.json"
+    path.unlink()
+    if text:
+        path.write_text(text)
+    assert published.previous() == first
+    assert published.folder / published.rollback().run == first
+
+
+def test_a_set_of_a_day_to_come_does_not_stay_current(published: PublishedSets) -> None:
+    ahead = put_out(published, date(2999, 1, 1))
+    assert published.current() == ahead
+    now = put_out(published)
+    assert published.current() == now
+    assert published.last_before(DAY) == now
+
+
+def test_epochs_go_on_where_the_lease_file_is_lost(published: PublishedSets) -> None:
+    put_out(published)
+    last = put_out(published)
+    epoch = read_manifest(last).epoch
+    for text in (None, "{"):
+        path = published.home.root / ".lease"
+        path.unlink()
+        if text:
+            path.write_text(text)
+        newer = put_out(published)
+        assert read_manifest(newer).epoch > epoch
+        assert published.current() == newer
+        epoch = read_manifest(newer).epoch
+
+
+def test_a_set_whose_manifest_is_damaged_blocks_no_other(published: PublishedSets) -> None:
+    earlier = put_out(published)
+    broken = put_out(published)
+    (broken / "manifest.json").write_text('{"run"')
+    with pytest.raises(DamagedFile, match=r"manifest.json: is damaged"):
+        published.current_manifest()
+    assert any("manifest.json" in fault for fault in verify_home(published.home))
+    assert published.last_before(DAY) == earlier
+    (published.folder / "status.js").write_text("window.mell")
+    healed = put_out(published)
+    assert published.current() == healed
+    assert published.status().current is not None
 
 
 def test_an_overtaken_run_does_not_publish(published: PublishedSets) -> None:

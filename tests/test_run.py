@@ -1,5 +1,6 @@
 """The daily job, end to end: what must be seen when files come again, fail, or a run dies."""
 
+import errno
 import json
 import os
 import shutil
@@ -11,10 +12,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import hashes
 
+from cli.messages import errors_as_messages
+from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing.report import last_report
+from publishing.gate.expectations import EXPECTATIONS
+from publishing.lease import LeaseHeld
 from publishing.set_manifest import read_manifest
 from publishing.sets import PublishedSets
 from simulation.histories import simulate
@@ -91,6 +97,15 @@ def test_a_run_publishes_and_content_depends_on_nothing_but_the_files(
     content = mapping.read_text()
     mapping.write_text(content.replace("Closed Lost: lost", "Closed Lost: won"))
     assert mapping.read_text() != content
+    # What was lost long ago is won now: not without a person saying so.
+    assert not run_job(home, DAY)
+    refused = published.status().refused
+    assert refused is not None
+    checks = [reason.partition(":")[0] for reason in refused.reasons]
+    assert "finished_cohorts_by_segment_keep_their_conversion" in checks
+    accepted = [{"check": check, "as_of": DAY, "why": "lost meant won"} for check in checks]
+    company = yaml.safe_load(home.company_file.read_text()) or {}
+    home.company_file.write_text(yaml.safe_dump({**company, "accepted_changes": accepted}))
     assert run_job(home, DAY)
     changed = published.current_manifest()
     assert changed is not None
@@ -157,11 +172,40 @@ def test_an_empty_company_publishes_with_checks_not_applicable(home: Home, run_j
     assert manifest is not None
     assert manifest.tables["dim_deals"].rows == 0
     outcomes = {c.name: c.outcome for c in manifest.checks if c.asked_by != "dbt"}
-    assert len(outcomes) == 14
+    assert len(outcomes) == len(EXPECTATIONS) + 3
     assert set(outcomes.values()) == {"not_applicable"}
 
 
 # --- the command line ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (UserError("company.yml: wrong"), 2, "mellantid: company.yml: wrong\n"),
+        (LeaseHeld("mellantid run holds it"), 3, "wait for it"),
+        (
+            OSError(errno.ENOSPC, "No space left on device", "x"),
+            3,
+            "x: the disk is full",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "y"),
+            3,
+            "y: may not be read",
+        ),
+        (KeyboardInterrupt(), 3, "interrupted; the last good set stands"),
+        (ZeroDivisionError("x"), 3, "ZeroDivisionError"),
+        (UserError("a \x1b[31mred\x07 name"), 2, "mellantid: a ?[31mred? name\n"),
+    ],
+)
+def test_an_exit_code_of_1_means_refused_and_nothing_else(
+    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left, errors_as_messages():
+        raise error
+    assert left.value.code == code
+    assert said in capsys.readouterr().err
 
 
 def command(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -10,6 +10,7 @@ from ingestion.casting.numbers import plain_number
 from ingestion.casting.times import time_cast
 from ingestion.mappings.forms import Cell
 from ingestion.reasons import Quarantine
+from ingestion.shown import PERSONAL
 from ingestion.sql import literal
 from ingestion.tables import DEAL_IDS, TABLES, CellType, Column
 
@@ -59,12 +60,18 @@ def cast_column(context: Context, column: Column, cell: Cell) -> Cast:
         allowed = ", ".join(literal(choice) for choice in column.choices)
         broken.append((Quarantine.UNKNOWN_VALUE, f"lower({text}) not in ({allowed})"))
         value = f"lower({value})"
+    if column.is_label:
+        broken.append((Quarantine.LOOKS_PERSONAL, _looks_personal(text)))
     if column.is_past:
         ahead = f"v_{column.name} > v_known_at and year(v_{column.name}) <= 2100"
         broken.append((Quarantine.AFTER_THE_EXPORT, ahead))
     if column.required:
         broken.append((Quarantine.MISSING, f"{text} is null"))
     return Cast(value, broken, cast.parsed, cast.is_ambiguous)
+
+
+def _looks_personal(text: str) -> str:
+    return f"regexp_matches({text}, {literal(PERSONAL)})"
 
 
 def _by_kind(context: Context, column: Column, cell: Cell) -> Cast:
@@ -187,6 +194,7 @@ def _change_value(context: Context, cell: Cell, name: str) -> Cast:
     """A changed value in the form that `deals` holds the field in, as text."""
     text, amount_name, day_name = f"t_{name}", f"amount_{name}", f"day_{name}"
     is_id = f"t_field in ({', '.join(map(literal, DEAL_IDS))})"
+    is_stage = "t_field in ('stage_id', 'pipeline_id')"
     is_amount, is_day = "t_field = 'amount'", "t_field in ('expected_close_on', 'next_step_on')"
     amount = _number(context, TABLES["deals"].by_name["amount"], cell, amount_name)
     day = time_cast(context, cell, day_name, CellType.DATE)
@@ -212,6 +220,7 @@ def _change_value(context: Context, cell: Cell, name: str) -> Cast:
             *((rule, f"{is_id} and {sql}") for rule, sql in prefixed.broken),
             *((rule, f"{is_amount} and ({sql})") for rule, sql in amount.broken),
             *((rule, f"{is_day} and ({sql})") for rule, sql in day.broken),
+            (Quarantine.LOOKS_PERSONAL, f"{is_stage} and {_looks_personal(text)}"),
         ],
         parsed,
     )

@@ -10,6 +10,7 @@ import os
 import stat
 import time
 from pathlib import Path
+from typing import BinaryIO
 
 from ingestion.errors import FileHeld, FileRejected
 from ingestion.landing.inbox import SIDECAR
@@ -27,12 +28,7 @@ def archive_bytes(path: Path, folder: Path) -> tuple[str, Path]:
     Raises FileHeld for a file that changes meanwhile, cannot be opened now, or looks cut short
     and is so new that it may still be being written.
     """
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise FileRejected(Rejection.NOT_A_FILE, "is a link") from error
-        raise FileHeld("cannot be opened now; the next run tries again") from error
+    handle = _opened(path)
     before = os.fstat(handle)
     if not stat.S_ISREG(before.st_mode) or before.st_nlink > 1:
         os.close(handle)
@@ -42,7 +38,7 @@ def archive_bytes(path: Path, folder: Path) -> tuple[str, Path]:
         temporary = folder / f".tmp-{os.getpid()}"
         digest = hashlib.sha256()
         with temporary.open("wb") as target:
-            while chunk := source.read(1 << 22):
+            while chunk := _read(source):
                 digest.update(chunk)
                 target.write(chunk)
             target.flush()
@@ -58,6 +54,28 @@ def archive_bytes(path: Path, folder: Path) -> tuple[str, Path]:
     temporary.chmod(0o600)
     temporary.replace(archived)
     return digest.hexdigest(), archived
+
+
+def _opened(path: Path) -> int:
+    if path.name.startswith(".."):
+        raise FileRejected(Rejection.UNSAFE_NAME, "has no name before its ending")
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FileRejected(Rejection.NOT_A_FILE, "is a link") from error
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise FileRejected(Rejection.NOT_PERMITTED, "may not be read") from error
+        if error.errno == errno.ENOENT:
+            raise FileHeld("was taken away meanwhile; the next run looks again") from error
+        raise FileHeld("cannot be opened now; the next run tries again") from error
+
+
+def _read(source: BinaryIO) -> bytes:
+    try:
+        return source.read(1 << 22)
+    except OSError as error:
+        raise FileRejected(Rejection.LOST_ON_DISK, "cannot be read from its disk") from error
 
 
 def archive_members(archived: Path, scratch: Path) -> list[tuple[str, Path]] | None:

@@ -111,7 +111,10 @@ class Landing:
 
     def _with_name(self, sha256: str, path: Path, name: str) -> Receipt:
         """The receipt of these bytes, with this name and the file's size and time added."""
-        seen = seen_name(path, name)
+        try:
+            seen = seen_name(path, name)
+        except FileNotFoundError as error:
+            raise FileHeld("was taken away meanwhile; the next run looks again") from error
         receipt = read_receipt(self.home, sha256) or Receipt(
             sha256=sha256,
             bytes=seen.size,

@@ -46,7 +46,7 @@ class Report(Stored):
     """
 
     FORMAT: ClassVar[int] = 2
-    REMEDY: ClassVar[str] = "delete it and run again"
+    REMEDY: ClassVar[str] = "the next run writes it anew"
 
     files: list[FileOutcome]
     loads: list[str]

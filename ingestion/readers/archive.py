@@ -9,6 +9,7 @@ import re
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from pathlib import Path
 
 from ingestion.errors import FileRejected
@@ -58,12 +59,17 @@ def _check_archive(entries: list[zipfile.ZipInfo], names: set[str]) -> None:
         raise FileRejected(Rejection.OPEN_DOCUMENT, "is an OpenDocument sheet")
     if "[Content_Types].xml" in names:
         raise FileRejected(Rejection.NOT_A_TABLE, "is another Office document")
+    twice = [name for name, n in Counter(e.filename for e in entries).items() if n > 1]
+    if twice:
+        raise FileRejected(Rejection.DUPLICATE_MEMBER, f"holds {len(twice)} names more than once")
     if len(entries) > MAX_MEMBERS:
         raise FileRejected(Rejection.TOO_MANY_MEMBERS, f"holds more than {MAX_MEMBERS:,} files")
     for entry in entries:
         parts = re.split(r"[/\\]", entry.filename)
         if ".." in parts or parts[0] == "" or ":" in parts[0]:
             raise FileRejected(Rejection.UNSAFE_NAME, "holds a file that would leave its folder")
+        if parts[-1].startswith(".."):
+            raise FileRejected(Rejection.UNSAFE_NAME, "holds a file without a name")
         if entry.filename.lower().endswith((".zip", ".7z", ".rar", ".tar")):
             raise FileRejected(Rejection.NESTED_ARCHIVE, "holds an archive")
         if stat.S_ISLNK(entry.external_attr >> 16):
@@ -72,7 +78,8 @@ def _check_archive(entries: list[zipfile.ZipInfo], names: set[str]) -> None:
 
 
 def _is_litter(name: str) -> bool:
-    return name.startswith("__MACOSX/") or posixpath.basename(name).startswith(".")
+    base = posixpath.basename(name)
+    return name.startswith("__MACOSX/") or (base.startswith(".") and not base.startswith(".."))
 
 
 def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, scratch: Path, n: int) -> Path:
