@@ -179,10 +179,14 @@ def seconds_of(frame: pd.DataFrame, column: str, is_earliest: bool = False) -> I
 def mean_interval_width(
     entries: Entries, groups: Groups, names: tuple[str, str], number: int
 ) -> Floats:
-    """Per group and day, the mean days between the bounds of the events by then."""
+    """Per group and day, the mean days between the bounds of the events that may be by then.
+
+    Those whose later bound alone is after the day count too: of a win between its creation and an
+    export a year later nobody knows whether it was one within the month.
+    """
     if not entries.has_intervals:
         return np.zeros((groups.n, LAST_DAY + 1))
-    subjects, rows = entries.timelines["recorded"].competing_events(names, groups)
+    subjects, rows = entries.timelines["short"].competing_events(names, groups)
     hit = (subjects.event == number + 1) & (subjects.leaving <= LAST_DAY)
     keys = (subjects.group * (LAST_DAY + 1) + subjects.leaving)[hit]
     size, shape = groups.n * (LAST_DAY + 1), (groups.n, LAST_DAY + 1)

@@ -130,6 +130,7 @@ def seller_mix(entries: Entries) -> pd.DataFrame:
     for definition in DEFINITIONS:
         part = _asked(entries, definition)
         timeline = part.timelines["recorded"]
+        earliest = part.timelines.get("short", timeline)
         columns = {name: part.codes[name] for name in ("pipeline_id", "stage_id")}
         sellers = Groups(**columns, seller_id=part.codes["seller_id"])
         stages = Groups(**columns)
@@ -149,10 +150,11 @@ def seller_mix(entries: Entries) -> pd.DataFrame:
                 part.accounts[is_mature],
             )
             parts = counts.differences()
-            stage = stages.of_row[is_mature][reached]
-            width = np.bincount(stage, interval_widths[is_mature][reached], stages.n)
-            n_reached = np.bincount(stage, minlength=stages.n)
-            is_reportable = (width <= MAX_WIDTH * horizon * n_reached)[stage_of]
+            may_be = earliest.days[definition][is_mature] <= horizon
+            stage = stages.of_row[is_mature][may_be]
+            width = np.bincount(stage, interval_widths[is_mature][may_be], stages.n)
+            n_may_be = np.bincount(stage, minlength=stages.n)
+            is_reportable = (width <= MAX_WIDTH * horizon * n_may_be)[stage_of]
             for name in parts.keys() - {"effective_n", "is_reversed"}:
                 parts[name] = np.where(is_reportable, parts[name], np.nan)
             tables.append(

@@ -125,6 +125,8 @@ def _say_failure(sets: PublishedSets, day: date, failure: Failure) -> int:
         say(f"mellantid: {day}: {verb}: {reason}", err=True)
     for name in failure.new_files:
         say(f"mellantid: new since the last good set: {name}", err=True)
+    if code == REFUSED:
+        say("mellantid: if it is right as it is: accepted_changes, docs/operations.md", err=True)
     if failure.new_files:
         say("mellantid: to take a file back: docs/operations.md, withdraw", err=True)
     current = sets.current_manifest()

@@ -108,8 +108,14 @@ SELLERS = """
     order by mix.n_mature desc, mix.seller_id
 """
 
-# What no deal tells, of those that could.
-GAPS = "select fact, untold, remedy from coverage where n_known = 0 and n_deals > 0 order by fact"
+# What no deal tells, of those that could; of times and stages, what most do not.
+GAPS = """
+    select fact, untold, remedy from coverage
+    where n_deals > 0 and (
+        n_known = 0 or (fact in ('dates', 'close dates', 'stages') and known_rate < 0.5)
+    )
+    order by fact
+"""
 
 OUTCOMES = """
     select
@@ -134,7 +140,10 @@ def text(folder: Path) -> str:
         lines += _remarks(connection)
         horizon = _rows(connection, HORIZON)[0][0]
         if horizon is None:
-            lines += ["", "Not enough data: nothing has been followed for 30 days after a stage."]
+            lines += [
+                "",
+                "Not enough data: of nothing is it known what became of it within 30 days.",
+            ]
             return "\n".join([*lines, *_outcome_lines(connection)])
         lines += _stage_lines(connection, horizon)
         for pipeline, label in _rows(connection, FIRST_PIPELINE):
@@ -182,7 +191,7 @@ def _remarks(connection: duckdb.DuckDBPyConnection) -> list[str]:
             f"so are no contact (see unmapped_activity_types): {named}"
         )
     if gaps := _rows(connection, GAPS):
-        lines += ["", "What no export tells: what that hides, and what to export"]
+        lines += ["", "What exports do not tell: what that hides, and what to export"]
         lines += [f"{fact:<28}{untold}: {remedy}" for fact, untold, remedy in gaps]
     return lines
 

@@ -129,6 +129,8 @@ def test_the_proposal_is_a_mapping_with_its_evidence(home: Home) -> None:
         ("Ref,Stage,Engaged\n1,New,2026-01-01\n", "Nothing asks for 'Engaged'; there are days"),
         ("Ref,Stage,Margin\n1,New,5.5\n2,New,5.5\n", "Nothing asks for 'Margin'; there are numb"),
         ("Ref,Stage,Champion\n1,New,Ann Berg\n2,New,Bo Ek\n", "'Champion'; there are names in it"),
+        ("Ref,Stage,Mail\n1,New,a@x.se\n2,New,b@x.se\n", "there are mail addresses in it"),
+        ("Ref,Stage,Årssumma tkr\n1,New,5\n2,New,6\n", "'Årssumma tkr' (unit: thousands)"),
         ("Ref,Stage,Region\n1,New,N\n2,New,N\n", "'Region'; there are few different"),
         ("Ref,Stage,Säljare\n" + "".join(f"{n},New,S{n}\n" for n in range(9)), "differs on every"),
         ("Ref,Stage,Kund\n" + "".join(f"{n},New,K{n % 2}\n" for n in range(20)), "has 2 values in"),
@@ -138,7 +140,10 @@ def test_the_proposal_is_a_mapping_with_its_evidence(home: Home) -> None:
         ),
         ("Affär,Stage\nSkrivare,New\nPapper,New\n", "names deals. That works while no two share"),
         ("Ref,Stage,Close date\n1,New,2026-01-01\n", "when an open one is expected to close"),
-        ("Ref,Stage,Amount USD,Currency\n1,New,5,EUR\n", "says USD, and another column names"),
+        (
+            "Ref,Stage,Amount USD,Currency\n1,New,5,EUR\n",
+            "to be in USD, as 'Amount USD' says",
+        ),
         ("Ref,Stage,Skapades datm\n1,New,2026-01-01\n", "Is 'Skapades datm' created_at"),
     ],
 )
@@ -183,7 +188,8 @@ def test_columns_that_write_dates_differently_each_say_how(home: Home) -> None:
 
 def test_what_is_shown_names_nobody(home: Home) -> None:
     content = ("Ref,Stage,Deal type\n1,New,Ring Ann Berg 070-1234560\n2,New,Old\n",
-               "Ann Berg,ann@x.se,50000\nBo Ek,bo@x.se,6\n")  # fmt: skip
+               "Ann Berg,ann@x.se,50000\nBo Ek,bo@x.se,6\n",
+               "D0,Ann Berg,Lead,1000,2026-01-05\nD1,Bo Ek,Lead,5,2026-01-06\n")  # fmt: skip
     for text in content:
         shown = as_text(propose_for(home, write(home, "x.csv", text)), "own", "x")
         assert "Ann" not in shown
@@ -351,3 +357,23 @@ def test_where_no_header_is_known_each_is_listed_with_what_it_looks_like(home: H
 def test_labels_are_written_for_readers(home: Home) -> None:
     mapping = yaml.safe_load(as_text(propose_for(home, case("10")), "own", "x"))
     assert {stage["label"] for stage in mapping["stages"]} >= {"Offert", "Vunnen"}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    ["Deal,From,To,When,Who", "Deal ID,Old Value,New Value,Edit Date,Edited By",
+     "Affärsid,Från fas,Till fas,Ändrad,Ändrad av"],
+)  # fmt: skip
+def test_logs_of_moves_are_known_by_their_words(home: Home, headers: str) -> None:
+    rows = "1,,New,2026-01-05 10:00,u1\n1,New,Won,2026-02-05 10:00,u2\n"
+    proposal = propose_for(home, write(home, "x.csv", f"{headers}\n{rows}"))
+    assert proposal.table == "deal_changes"
+    assert {"deal_id", "old_value", "new_value", "occurred_at"} <= {
+        c.column for c in proposal.columns
+    }
+
+
+@pytest.mark.parametrize(("cell", "form"), [("1767607200", "epoch"), ("1767607200000", "epoch_ms")])
+def test_seconds_since_1970_are_known_by_their_header(home: Home, cell: str, form: str) -> None:
+    file = write(home, "x.csv", f"Ref,Stage,Created time\n1,New,{cell}\n2,Won,{cell}\n")
+    assert propose_for(home, file).dialect["dates"][0] == [form]

@@ -21,6 +21,7 @@ counted as (
         count(*) as n_entered,
         sum(case when is_mature then 1 else 0 end) as n_mature,
         sum(case when is_mature and is_reached then 1 else 0 end) as n_reached,
+        sum(case when is_unknown then 1 else 0 end) as n_unknown,
         percentile_cont(0.25) within group (order by days_to_reach) as p25_days_to_reach,
         percentile_cont(0.5) within group (order by days_to_reach) as median_days_to_reach,
         percentile_cont(0.75) within group (order by days_to_reach) as p75_days_to_reach
@@ -33,6 +34,15 @@ counted as (
         horizon_days,
         definition_id,
         as_of
+),
+
+{# Of those of whom it is unknown whether they reached it in time, the others are no sample. #}
+told as (
+    select
+        *,
+        case when n_unknown * 50 <= n_mature + n_unknown then n_mature else 0 end as n_told,
+        n_unknown * 50 <= n_mature + n_unknown as is_told
+    from counted
 )
 
 select
@@ -43,15 +53,15 @@ select
     horizon_days,
     definition_id,
     cast(n_entered as bigint) as n_entered,
-    cast(n_mature as bigint) as n_mature,
-    cast(n_reached as bigint) as n_reached,
-    {{ rate('n_reached', 'n_mature') }} as reached_rate,
-    case when n_mature > 0 then {{ wilson('n_reached', 'n_mature', '-') }} end as low_rate,
-    case when n_mature > 0 then {{ wilson('n_reached', 'n_mature', '+') }} end as high_rate,
-    {{ rate('n_mature', 'n_entered') }} as maturity_rate,
-    cast(p25_days_to_reach as double) as p25_days_to_reach,
-    cast(median_days_to_reach as double) as median_days_to_reach,
-    cast(p75_days_to_reach as double) as p75_days_to_reach,
+    cast(n_told as bigint) as n_mature,
+    cast(case when is_told then n_reached else 0 end as bigint) as n_reached,
+    {{ rate('n_reached', 'n_told') }} as reached_rate,
+    case when n_told > 0 then {{ wilson('n_reached', 'n_told', '-') }} end as low_rate,
+    case when n_told > 0 then {{ wilson('n_reached', 'n_told', '+') }} end as high_rate,
+    {{ rate('n_told', 'n_entered') }} as maturity_rate,
+    cast(case when is_told then p25_days_to_reach end as double) as p25_days_to_reach,
+    cast(case when is_told then median_days_to_reach end as double) as median_days_to_reach,
+    cast(case when is_told then p75_days_to_reach end as double) as p75_days_to_reach,
     as_of
-from counted
+from told
 {% endmacro %}

@@ -16,7 +16,7 @@ from ingestion.casting.types import FALSE, TRUE
 from ingestion.proposing.doubts import doubt_of, left_out, names_taken, said
 from ingestion.proposing.findings import ColumnProposal, Finding
 from ingestion.proposing.numbers_and_dates import NUMBERS, Dates, Numbers
-from ingestion.proposing.profiles import FITS, Profile, hidden_data, profile_of
+from ingestion.proposing.profiles import FITS, Profile, hidden_data, is_record, profile_of
 from ingestion.proposing.stages import stage_kind
 from ingestion.proposing.vocabulary import Vocabulary, known_word, plain_words, unit_of
 from ingestion.tables import TABLES, CellType, Column
@@ -138,6 +138,8 @@ def find_columns(table: str, file: File) -> Finding[Columns]:
             question, of = _question(table, column, strange, named, fitting, words)
             asked |= of
             questions += question
+    if len(used) <= 1 and is_record(file.profiles):
+        used, columns, questions = set(), [], []
     closing = _shared_close(columns, file)
     unused = [p for p in file.profiles if p.header not in used]
     left = [p for p in unused if p.header not in asked]

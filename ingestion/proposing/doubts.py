@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from ingestion.proposing.findings import ColumnProposal
 from ingestion.proposing.numbers_and_dates import NUMBERS, Dates, Numbers
 from ingestion.proposing.profiles import FITS, Profile, profile_of
-from ingestion.proposing.vocabulary import plain_words
+from ingestion.proposing.vocabulary import plain_words, unit_of
+from ingestion.shown import is_personal
 from ingestion.tables import TABLES, CellType, Column
 
 GROUPS = ("stage_id", "status", "source", "segment", "business_area", "product")
@@ -76,12 +77,14 @@ def left_out(
         "days": [c for c in TABLES[table].columns if c.cell_type in DAYS],
         "numbers": [c for c in TABLES[table].columns if c.cell_type in AMOUNTS],
         "names": [c for c in TABLES[table].columns if c.name in PEOPLE],
+        "mail addresses": [c for c in TABLES[table].columns if c.name in PEOPLE],
         "few different words": [c for c in TABLES[table].columns if c.name in GROUPS],
     }
     found: dict[str, list[str]] = {kind: [] for kind in kinds}
     for profile in profiles:
         if kind := _kind(profile, dates, numbers):
-            found[kind].append(profile.shown)
+            unit = unit_of(profile.header) if kind == "numbers" else None
+            found[kind].append(profile.shown + (f" (unit: {unit})" if unit else ""))
     taken = {c.column for c in columns}
     questions = []
     for kind, headers in found.items():
@@ -114,6 +117,8 @@ def _kind(profile: Profile, dates: Dates, numbers: Numbers) -> str | None:
         return (
             None if re.search(r"\b(id|nr|no|number)$", plain_words(profile.header)) else "numbers"
         )
+    if profile.share(is_personal) > 0.5:
+        return "mail addresses"
     if profile.names_people and len(profile.texts) > 1:
         return "names"
     repeats = len(profile.texts) <= profile.texts.total() / 2

@@ -118,12 +118,13 @@ def _date_forms(profile: Profile) -> tuple[str, ...]:
     texts = list(itertools.islice(profile.texts, 500))
     known = (*(day + time for day in DAYS for time in TIMES), *COMPACT)
     forms = [form for form in known if all(_reads(text, form) for text in texts)]
+    # Serial numbers of days, and seconds since 1970, look like any number; only a header tells.
+    is_date = re.search(r"date|datum|time|tid|created|closed|skapad|\bon$", profile.header, re.I)
     if not forms and all(re.fullmatch(r"[2-7]\d{4}(\.\d+)?", text) for text in texts):
-        # Serial numbers of days look like any number; only a header tells them apart.
-        is_date = re.search(
-            r"date|datum|time|tid|created|closed|skapad|\bon$", profile.header, re.I
-        )
         return ("excel_serial",) if is_date else ()
+    if not forms and all(re.fullmatch(r"1\d{9}(\d{3})?", text) for text in texts):
+        seconds = all(len(text) == 10 for text in texts)
+        return (("epoch",) if seconds else ("epoch_ms",)) if is_date else ()
     return tuple(forms)
 
 

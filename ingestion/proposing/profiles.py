@@ -90,11 +90,16 @@ def hidden_data(profiles: list[Profile]) -> list[Profile]:
 
     If one header is a number or reaches a person, all are hidden; else names above names.
     """
-    is_record = any(p.is_hidden or re.fullmatch(r"[\d.,: -]+", p.header) for p in profiles)
+    hides_all = is_record(profiles)
     return [
-        replace(p, is_hidden=is_record or (p.names_people and bool(PERSON.fullmatch(p.header))))
+        replace(p, is_hidden=hides_all or (p.names_people and bool(PERSON.fullmatch(p.header))))
         for p in profiles
     ]
+
+
+def is_record(profiles: list[Profile]) -> bool:
+    """Whether a header is a date, a number or what reaches a person, as in a first record."""
+    return any(p.is_hidden or re.fullmatch(r"[\d.,: -]{3,}", p.header) for p in profiles)
 
 
 def profile_of(profiles: list[Profile], proposed: ColumnProposal) -> Profile:

@@ -106,7 +106,8 @@ def _known_at(name: str) -> Finding[str]:
         "Nothing in the file's name says when it was exported, so it counts as known from its "
         "arrival. Put the day into the name (2026-03-31) or into a file beside it (known_at)."
     )
-    return Finding("", (question,))
+    # For the day that is put there: without the pattern it would not be looked for.
+    return Finding(r"(\d{4}-\d{2}-\d{2})", (question,))
 
 
 def _recognised(
@@ -152,10 +153,10 @@ def _with_currency(columns: list[ColumnProposal]) -> Finding[list[ColumnProposal
         stated = ColumnProposal("currency", {"constant": code}, "the header of the amounts says so")
         others = [c for c in columns if c.column != "currency"]
         question = (
-            f"{header!r} says {code}, and another column names currencies. The amounts are taken "
-            f"to be in {code}. Are they?"
+            f"The amounts are taken to be in {code}, as {header!r} says. Are they? Unless that is "
+            "`currency` in company.yml, sums need exchange rates (fx_rates)."
         )
-        return Finding([*others, stated], (question,) if "currency" in names else ())
+        return Finding([*others, stated], (question,))
     if "currency" in names:
         return Finding(columns)
     cell = {"from": ["Currency"], "default": "company_currency"}

@@ -16,6 +16,7 @@ Vocabulary = dict[str, dict[str, dict[str, str]]]  # table, column, plain header
 
 ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]|\b[km]?[€$£]")
 CURRENCIES = ("sek", "nok", "dkk", "isk", "eur", "usd", "gbp", "chf", "pln", "cad", "aud")
+SIGNS = {"€": "eur", "£": "gbp"}  # of dollars there are many
 CODES = "|".join(CURRENCIES)
 THOUSANDS = re.compile(rf"\b([kt]({CODES}|€|\$)|tkr|tusental|thousands?|000s?)(\b|$|\W)")
 MILLIONS = re.compile(rf"\b(mn?({CODES}|€|\$)|mn?kr|miljoner|millions?)(\b|$|\W)")
@@ -55,6 +56,7 @@ def unit_of(header: str) -> str | None:
 def currency_of(header: str) -> str | None:
     """The one currency that a header of amounts names by its code."""
     found = {c for c in CURRENCIES if re.search(rf"\b[kmt]?{c}\b", plain_words(header))}
+    found |= {code for sign, code in SIGNS.items() if sign in header}
     return found.pop().upper() if len(found) == 1 else None
 
 

@@ -27,6 +27,13 @@ def won_where_amounts_are_known(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[(frame["status"] == "won") & bool(frame["amount"].notna().any())]
 
 
+def journeys(moves: pd.DataFrame, visits: pd.DataFrame) -> pd.DataFrame:
+    """Each deal, or lead that is none, with whether it was ever won."""
+    won = visits.loc[visits["stage_kind"] == "won", "journey_id"]
+    ids = moves["journey_id"].drop_duplicates()
+    return pd.DataFrame({"is_won": ids.isin(won)})
+
+
 def created_and_closed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["created_on"].notna() & frame["closed_on"].notna()]
 
@@ -53,8 +60,9 @@ def ended(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def ended_of_deals(frame: pd.DataFrame) -> pd.DataFrame:
-    """Ended visits of deals: a lead may well be won with its first call."""
-    return ended(frame[frame["record_type"] == "deal"])
+    """Ended visits of deals by a log: leads may be won with a first call, days tell no hours."""
+    is_logged = frame["fidelity"] == "event_log"
+    return ended(frame[(frame["record_type"] == "deal") & is_logged])
 
 
 def timed_moves(frame: pd.DataFrame) -> pd.DataFrame:
@@ -77,12 +85,12 @@ def lacks(column: str) -> Callable[[pd.DataFrame], pd.Series]:
     return lambda frame: frame[column].isna()
 
 
-def of_several(column: str) -> Select:
-    """Rows with a value in the column, if there are two values at all."""
+def of_several(column: str, least: int) -> Select:
+    """Rows with a value in the column, if there are so many different ones."""
 
     def selected(frame: pd.DataFrame) -> pd.DataFrame:
         known = frame[frame[column].notna()]
-        return known if known[column].nunique() > 1 else known[:0]
+        return known if known[column].nunique() >= least else known[:0]
 
     return selected
 

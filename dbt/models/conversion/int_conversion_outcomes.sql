@@ -56,6 +56,10 @@ timed as (
             as seconds_followed,
         {{ seconds_between('by_definition.entered_at', 'by_definition.reached_at') }}
             as seconds_to_reach,
+        {{ seconds_between(
+            'by_definition.entered_at',
+            'coalesce(by_definition.reached_at_earliest, by_definition.reached_at)'
+        ) }} as seconds_to_reach_earliest,
         case
             when
                 by_definition.entered_at_earliest is not null
@@ -78,7 +82,14 @@ outcomes_within_horizons as (
         *,
         {# Its time may be unknown to within a quarter of the horizon: more, and nothing is told. #}
         seconds_followed >= horizon_days * 86400
-        and coalesce(entry_width <= horizon_days * 21600, false) as is_mature,
+        and coalesce(entry_width <= horizon_days * 21600, false) as is_followed,
+        {# Won between its creation and an export a year later: within the month or not? #}
+        coalesce(
+            reach_width > horizon_days * 21600
+            and seconds_to_reach_earliest <= horizon_days * 86400
+            and seconds_to_reach > horizon_days * 86400,
+            false
+        ) as is_reach_unknown,
         coalesce(seconds_to_reach <= horizon_days * 86400, false) as is_reached
     from timed
 )
@@ -95,10 +106,11 @@ select
     horizon_days,
     definition_id,
     as_of,
-    is_mature,
+    is_followed and not is_reach_unknown as is_mature,
+    is_followed and is_reach_unknown as is_unknown,
     is_reached,
     case
-        when is_mature and is_reached and not is_time_inferred
+        when is_followed and not is_reach_unknown and is_reached and not is_time_inferred
             then {{ rate('seconds_to_reach', '86400') }}
     end as days_to_reach
 from outcomes_within_horizons

@@ -8,7 +8,7 @@
         'when deals were created (created_at), or their history of stages',
     ),
     (
-        'close dates', "status <> 'open'", 'closed_at is not null',
+        'close dates', "status <> 'open'", 'has_close_date',
         'when deals were won or lost, and in which period', 'when deals were closed (closed_at)',
     ),
     (

@@ -72,7 +72,15 @@ select
     case when closings.deal_id is null then states.amount else closings.amount end as amount,
     case when closings.deal_id is null then states.amount_base else closings.amount_base end
         as amount_base,
-    deals.closed_at,
+    {# Known to the month: a list a year after the creation tells no day of the close. #}
+    closings.deal_id is not null
+    and (
+        closings.fidelity <> 'snapshot_diff'
+        or coalesce(
+            {{ seconds_between('closings.entered_at_earliest', 'closings.entered_at') }} <= 2678400,
+            false
+        )
+    ) as has_close_date,
     deals.expected_close_on,
     deals.created_at is not null or coalesce(timed.n_timed, 0) > 0 as has_date,
     staged.deal_id is not null as has_stage
