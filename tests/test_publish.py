@@ -265,7 +265,7 @@ def test_a_new_column_needs_no_announcement(published: PublishedSets) -> None:
 READER = """
 import sys, time, duckdb
 path, until = sys.argv[1], float(sys.argv[2])
-held = duckdb.connect(path, read_only=True)
+held = duckdb.connect(path, read_only=True, config={"threads": 1})
 first = held.execute("select count(*), max(move_number) from fct_stage_transitions").fetchone()
 print("open", flush=True)
 queries = 0
@@ -274,24 +274,24 @@ while time.time() < until:
                         "range(2000)").fetchone()
     assert rows[0] == 2000 * first[0] and rows[1] == first[1], (rows, first)
     queries += 1
-    fresh = duckdb.connect(path, read_only=True)
+    fresh = duckdb.connect(path, read_only=True, config={"threads": 1})
     fresh.execute("select count(*) from dim_deals").fetchone()
     fresh.close()
 print(queries, flush=True)
 """
 
 
-def test_a_reader_is_never_disturbed_by_ten_publishes_nor_they_by_it(
+def test_a_reader_is_never_disturbed_by_five_publishes_nor_they_by_it(
     published: PublishedSets,
 ) -> None:
     put_out(published)
     path = published.link / "marts.duckdb"
-    script = [sys.executable, "-c", READER, str(path), str(time.time() + 60)]
+    script = [sys.executable, "-c", READER, str(path), str(time.time() + 600)]
     with subprocess.Popen(script, stdout=subprocess.PIPE, text=True) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "open\n"
-        folders = {put_out(published) for _ in range(10)}
-        assert len(folders) == 10
+        folders = {put_out(published) for _ in range(5)}
+        assert len(folders) == 5
         assert reader.poll() is None, "the reader failed while sets were published"
         reader.terminate()
 
