@@ -153,14 +153,26 @@ class PublishedSets:
         temporary.replace(folder)
         fsync_folder(self.folder)
         current = self.whole_current()
-        # A set of a day to come was made while a clock was ahead: it would stay for ever.
-        is_ahead = current is not None and current.as_of > self.home.company().today()
-        if current is None or current.as_of <= manifest.as_of or is_ahead:
+        if (
+            current is None
+            or current.as_of <= manifest.as_of
+            or self._is_of_a_day_to_come(current, manifest)
+        ):
             earlier = [name for name in self._switched() if name != folder.name]
             self._switch(folder, [*earlier, folder.name])
         self.save_status(is_cleared=True)
         self._retire()
         return manifest
+
+    def _is_of_a_day_to_come(self, current: SetManifest, manifest: SetManifest) -> bool:
+        """Whether the current set was made while a clock was ahead: it would stay for ever.
+
+        If it is this run's clock that fell back, exports were known after its day.
+        """
+        company = self.home.company()
+        end = f"{company.end_of(manifest.as_of):%Y-%m-%d %H:%M:%S}"
+        is_ahead = current.as_of > company.today()
+        return is_ahead and all(load.known_at <= end for load in manifest.loads)
 
     def _check_schema(self, contents: dict[str, TableContent]) -> None:
         """Refuse a column that readers had and would lose, unless it was announced."""

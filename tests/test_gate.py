@@ -9,7 +9,7 @@ from ingestion.company import Company
 from ingestion.home import Home
 from publishing.gate import asking, expectations
 from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult, Refused, Results
-from publishing.gate.forms import Expectation, Frames
+from publishing.gate.forms import Expectation, Frames, percent
 from publishing.gate.great_expectations import Validator
 
 
@@ -346,3 +346,10 @@ def test_alerts_are_off_until_configured() -> None:
         "slack_channel": "#sales",
     }
     assert len(alert_sensors(Company.model_validate({"alerts": alerts}))) == 2
+
+
+def test_a_share_is_said_to_be_all_or_none_only_if_it_is() -> None:
+    shares = [0, 0.0001, 0.05, 0.985, 0.9996, 1]
+    assert [percent(share) for share in shares] == [
+        "0 %", "less than 0.1 %", "5 %", "98.5 %", "more than 99.9 %", "100 %"
+    ]  # fmt: skip

@@ -15,6 +15,7 @@ from ingestion.tables import TABLES
 Vocabulary = dict[str, dict[str, dict[str, str]]]  # table, column, plain header: who calls it so
 
 ASIDE = re.compile(r"\([^)]*\)|\[[^\]]*\]|\b[km]?[€$£]")
+# Not all of ISO 4217: `all`, `top` and `try` are words of headers too.
 CURRENCIES = ("sek", "nok", "dkk", "isk", "eur", "usd", "gbp", "chf", "pln", "cad", "aud")
 SIGNS = {"€": "eur", "£": "gbp"}  # of dollars there are many
 CODES = "|".join(CURRENCIES)

@@ -67,8 +67,11 @@ def of_each(select: Select) -> Callable[[Frames], Frames]:
 
 def percent(share: float) -> str:
     """A share as people write it; what is not all is never said to be."""
-    text = f"{100 * share:.1f}".removesuffix(".0")
-    return f"{text} %" if share in (0, 1) or text not in ("0", "100") else f"{100 * share:.3g} %"
+    if 0 < share < 0.0005:
+        return "less than 0.1 %"
+    if 0.9995 <= share < 1:
+        return "more than 99.9 %"
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
 def share(

@@ -1,7 +1,7 @@
 """The rows of published tables that expectations speak of.
 
 Belongs here: cutting frames down, naming what is found in them.
-Does not belong here: limits and reasons (`expectations`).
+Does not belong here: limits and reasons (`first_run`, `expectations`).
 """
 
 from collections.abc import Callable
@@ -149,10 +149,11 @@ def finished_cohorts(dimension: str) -> Callable[[Frames], Frames]:
         both = finished[[*cohort, *counts]].merge(now, "left", on=cohort, suffixes=("_was", ""))
         sums = both.groupby(keys, dropna=False, as_index=False).sum(numeric_only=True)
         sums = sums[sums["n_entered_was"] >= 100]
+        sums = sums.assign(entered=sums["stage_id"].fillna(sums["pipeline_id"]).astype(str))
         was, rate = (sums[f"n_reached{s}"] / sums[f"n_mature{s}"] for s in ("_was", ""))
         is_other = (sums["n_entered"] < 0.9 * sums["n_entered_was"]) | ~((rate - was).abs() <= 0.1)
         found = [
-            f"{row.definition_id} within {row.horizon_days} days of {row.stage_id}: "
+            f"{row.definition_id} within {row.horizon_days} days of {row.entered}: "
             f"{row.n_reached_was:.0f} of {row.n_mature_was:.0f} were, "
             f"{row.n_reached:.0f} of {row.n_mature:.0f} are"
             if wrong
@@ -232,7 +233,8 @@ def changed_kinds(frames: Frames) -> Frames:
     changed = both[both["move_kind"] != both["move_kind_before"]]
     stages = ["from_stage_id", "to_stage_id", "move_kind_before", "move_kind"]
     counted = changed.groupby(stages, as_index=False).size()
-    found = ["" for _ in range(min(len(both), 1))] + [
+    found = [""] if len(both) else []
+    found += [
         f"{n} moves from {source} to {target} were {old} and are {new}"
         for source, target, old, new, n in counted.itertuples(index=False)
     ]
