@@ -1,6 +1,7 @@
 """What tests share: homes of their own, the build without Dagster, the whole job in process."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -62,6 +63,12 @@ def shared(name: str) -> Path:
 def set_company(home: Home, **entries: object) -> None:
     lines = [f"{key}: {value}\n" for key, value in entries.items()]
     home.company_file.write_text("".join(lines))
+
+
+def delivered(home: Home, file: Path, on: date) -> None:
+    """A copy in the inbox, exported on that day. What says no day is known when the test runs."""
+    copy = Path(shutil.copy(file, home.inbox))
+    copy.with_name(f"{copy.name}.known_at").write_text(f"{on}T12:00:00Z")
 
 
 def build_by_dbt(

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
-from conftest import CASES, MAPPINGS, build, mart
+from conftest import CASES, MAPPINGS, build, delivered, mart
 
 from dashboard import first_page
 from ingestion.home import Home
@@ -41,8 +41,8 @@ def test_outcomes_without_dates_are_told_and_what_is_missing_is_said(home: Home)
     answers = "          segment: Region\n          source: Route To Market\n          amount:"
     path.write_text(path.read_text().replace("          amount:", answers))
     home.company_file.write_text("currency: USD\n")
-    shutil.copy(case, home.inbox)
-    marts = build(home, date(2026, 11, 26))
+    delivered(home, case, date(2026, 11, 20))
+    marts = build(home, date(2026, 11, 20))
     rows = list(csv.DictReader(case.open()))
     for table, column, header in (
         ("outcomes_by_segment", "segment", "Region"),
@@ -68,7 +68,7 @@ def test_outcomes_without_dates_are_told_and_what_is_missing_is_said(home: Home)
     # Nobody knows when they were closed: on no day, in no period.
     assert mart(marts, "dim_deals")["closed_at"].isna().all()
     assert len(mart(marts, "fct_pipeline_changes")) == 0
-    Day(home, date(2026, 11, 26), "test", lambda text: None).estimate()
+    Day(home, date(2026, 11, 20), "test", lambda text: None).estimate()
     page = first_page.text(marts)
     for said in (
         "when deals were created (created_at)",

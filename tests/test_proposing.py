@@ -1,7 +1,6 @@
 """Proposing a mapping for an unseen export: what is decided, what is asked, what it then lands."""
 
 import io
-import shutil
 import subprocess
 import sys
 from datetime import date
@@ -13,7 +12,7 @@ import duckdb
 import openpyxl
 import pytest
 import yaml
-from conftest import CASES, build, mart, shared
+from conftest import CASES, build, delivered, mart, shared
 
 from ingestion.errors import UserError
 from ingestion.home import Home
@@ -274,13 +273,13 @@ def walked(home: Home, number: str, **answers: str) -> str:
     text = path.read_text()
     written = "".join(f"          {column}: {header}\n" for column, header in answers.items())
     path.write_text(text.replace("        columns:\n", f"        columns:\n{written}", 1))
-    shutil.copy(case(number), home.inbox)
+    delivered(home, case(number), date(2026, 11, 20))
     return text
 
 
 def test_a_log_of_moves_is_its_deals_history(home: Home) -> None:
     assert "deal_changes" in walked(home, "04")
-    moves = mart(build(home, date(2026, 11, 26)), "fct_stage_transitions")
+    moves = mart(build(home, date(2026, 11, 20)), "fct_stage_transitions")
     told = moves[moves["deal_id"] == "own:17"].sort_values("move_number")
     stages = ["own:Qualify", "own:Propose", "own:Won"]
     assert told["to_stage_id"].dropna().tolist() == stages
@@ -291,7 +290,7 @@ def test_a_log_of_moves_is_its_deals_history(home: Home) -> None:
 
 def test_one_column_of_close_dates_serves_closed_and_open_deals(home: Home) -> None:
     walked(home, "07", created_at="engage_date")
-    marts = build(home, date(2026, 11, 26))
+    marts = build(home, date(2026, 11, 20))
     deals = mart(marts, "dim_deals").set_index("deal_id")
     closed = deals["closed_on"].dropna().astype(str).to_dict()
     assert closed == {"own:K1": "2026-03-01", "own:K3": "2026-02-14"}
