@@ -296,7 +296,7 @@ def test_a_reader_is_never_disturbed_by_five_publishes_nor_they_by_it(
         folders = {put_out(published) for _ in range(5)}
         assert len(folders) == 5
         assert reader.poll() is None, "the reader failed while sets were published"
-        reader.terminate()
+        reader.kill()
 
 
 def test_the_lease_says_who_holds_it(home: Home) -> None:
