@@ -33,6 +33,16 @@ COMPETING_EVENTS_OF_PIPELINES = COMPETING_EVENTS[1:]
 COMPETING_EVENTS_OF_LEADS = COMPETING_EVENTS[:1]
 COMPETING_EVENTS_OF_ROLES = ((("next_role", "lost"), ("next_role",)), COMPETING_EVENTS[1])
 
+# What estimates ask of fct_stage_entries.
+COLUMNS = (
+    "journey_id", "account_id", "record_type", "is_first_in_role", "pipeline_id", "stage_id",
+    "role", "segment", "business_area", "seller_id", "source", "followed_from_at",
+    "followed_until_at",
+    *(f"{event}_at{bound}" for event in ("entered", "left", "next_any", "next_role", "won", "lost")
+      for bound in ("", "_earliest")),
+    "as_of",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Codes:
@@ -115,7 +125,7 @@ class Timeline:
 
 
 class Entries:
-    """Entries that can be followed. `frame` has the columns of fct_stage_entries.
+    """Entries that can be followed. `frame` has the COLUMNS of fct_stage_entries.
 
     `accounts` are companies by number; a deal of no known company is one of its own.
     """

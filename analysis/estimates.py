@@ -11,25 +11,25 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis import conversion, sellers, visits
+from analysis import conversion, entries, sellers, visits
 from analysis.entries import Entries
 
 
 class Marts:
-    """The marts that estimates are made from, each read once by `read` (its name to its rows)."""
+    """The marts that estimates are made from, each read once by `read` (a name and columns)."""
 
-    def __init__(self, read: Callable[[str], pd.DataFrame]) -> None:
+    def __init__(self, read: Callable[[str, tuple[str, ...]], pd.DataFrame]) -> None:
         self.read = read
 
     @cached_property
     def entries(self) -> Entries:
         """Of fct_stage_entries."""
-        return Entries(self.read("fct_stage_entries"))
+        return Entries(self.read("fct_stage_entries", entries.COLUMNS))
 
     @cached_property
     def open_deals(self) -> pd.DataFrame:
         """Of pipeline_status."""
-        return self.read("pipeline_status")
+        return self.read("pipeline_status", visits.OPEN_DEAL_COLUMNS)
 
 
 @dataclass(frozen=True)

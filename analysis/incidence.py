@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
-from analysis.intervals import LEVEL, NOTHING, Floats, Integers, quotient, wilson
+from analysis.intervals import NOTHING, Floats, Integers, quotient, t_quantile, wilson
 
 # A share of deals still open on the last day that anybody was followed that does not forbid to tell
 # what became of the others; it widens the interval. Without it a stage from which nearly all deals
@@ -94,6 +93,44 @@ def cumulative_incidence(
         unknown = np.where(np.isnan(rate), np.nan, grid.unseen)
         incidences.append(Incidence(rate, unknown, variance, n_events, n))
     return incidences
+
+
+def incidence_on(
+    subjects: Subjects, days: tuple[int, ...], wanted: tuple[int, ...]
+) -> list[Incidence]:
+    """`cumulative_incidence` on these days alone (ascending), arrays of shape (groups, days).
+
+    Only the days on which something happens to a group count in it: so work grows with subjects,
+    not with groups times days (43,000 groups of 14 over a year: 1 s instead of 9).
+    """
+    width = days[-1] + 2
+    subjects = subjects.take(np.flatnonzero(subjects.entry < days[-1])).until(days[-1])
+    first = np.arange(subjects.n_groups) * np.int64(width)
+    own = first[subjects.group]
+    late = np.flatnonzero(subjects.entry >= 0)
+    moments = [own + subjects.leaving, own[late] + subjects.entry[late] + 1]
+    # Where some enter late, the fewest at risk may be between two of these.
+    moments += [np.minimum(own + subjects.leaving + 1, own + days[-1])] if len(late) else []
+    moments += [np.add.outer(first, (0, *days)).ravel()]
+    moment = np.sort(np.concatenate(moments))  # np.unique takes three times as long
+    moment = moment[np.diff(moment, prepend=-1) > 0]
+    begin = np.searchsorted(moment, first)
+    rank = np.searchsorted(moment, own + subjects.leaving) - begin[subjects.group]
+    entered = np.searchsorted(moment, own + subjects.entry + 1) - begin[subjects.group] - 1
+    ranked = Subjects(
+        subjects.group,
+        subjects.n_groups,
+        subjects.cluster,
+        np.where(subjects.entry >= 0, entered, -1),
+        rank,
+        subjects.event,
+    )
+    places = np.searchsorted(moment, np.add.outer(first, days)) - begin[:, None]
+    last = int(places.max(initial=0))
+    return [
+        Incidence(*(np.take_along_axis(array, places, axis=1) for array in vars(found).values()))
+        for found in cumulative_incidence(ranked, last, wanted)
+    ]
 
 
 def event_masses(subjects: Subjects, last_day: int, which: int) -> Floats:
@@ -305,15 +342,4 @@ def _effective_n(
     has_none = (rate <= NOTHING) | (rate >= 1 - NOTHING) | ~(variance > 0)
     clusters_left = np.minimum(least, grid.n) * quotient(n_clusters, grid.n)
     n = np.minimum(np.where(has_none, clusters_left, n), grid.n)
-    return np.asarray(n * (_t(grid.n - 1) / _t(clusters_left - 1)) ** 2)
-
-
-# One over the degrees of freedom, in which the quantiles of Student's t are nearly a line.
-_RECIPROCAL = np.linspace(1e-9, 1, 1_000)
-
-_QUANTILES = stdtrit(1 / _RECIPROCAL, (1 + LEVEL) / 2)
-
-
-def _t(freedom: Any) -> Floats:
-    """Quantiles of Student's t, from a table: exact ones would take longest of all here."""
-    return np.asarray(np.interp(1 / np.maximum(freedom, 1), _RECIPROCAL, _QUANTILES))
+    return np.asarray(n * (t_quantile(grid.n - 1) / t_quantile(clusters_left - 1)) ** 2)

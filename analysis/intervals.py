@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.integer[Any]]
@@ -35,3 +35,14 @@ def quotient(numerator: Any, denominator: Any) -> Floats:
     """Quotient, 0 where there is nothing to divide by."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(denominator > 0, numerator / denominator, 0.0)
+
+
+# One over the degrees of freedom, in which the quantiles of Student's t are nearly a line.
+_RECIPROCAL = np.linspace(1e-9, 1, 1_000)
+
+_QUANTILES = stdtrit(1 / _RECIPROCAL, (1 + LEVEL) / 2)
+
+
+def t_quantile(freedom: Any) -> Floats:
+    """Quantiles of Student's t for `LEVEL`, from a table: exact ones would take longest of all."""
+    return np.asarray(np.interp(1 / np.maximum(freedom, 1), _RECIPROCAL, _QUANTILES))

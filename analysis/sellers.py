@@ -4,7 +4,7 @@ Belongs here: the tables seller_conversion and seller_mix.
 Does not belong here: the estimators (incidence, pooling), other dimensions (conversion).
 """
 
-import copy
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,16 +14,15 @@ from scipy.special import stdtrit
 
 from analysis.entries import (
     COMPETING_EVENTS,
-    LAST_DAY,
     MAX_WIDTH,
     Entries,
     Groups,
     mean_interval_width,
 )
 from analysis.horizons import HORIZONS
-from analysis.incidence import cumulative_incidence
+from analysis.incidence import incidence_on
 from analysis.intervals import LEVEL, NOTHING, Floats, Integers
-from analysis.pooling import pooled
+from analysis.pooling import normal_scores, pooled
 
 # A seller is known by what is reached; what is lost is the rest of it.
 DEFINITIONS = ("next_any", "won")
@@ -36,7 +35,7 @@ def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataF
     """Table seller_conversion: per stage, segment and seller, own and pooled rates, and ranks.
 
     What is pooled are the rates estimated with censoring, each as precise as its effective n. Every
-    cell draws from where `random` stands, so that none depends on the others.
+    cell has the same draws for its ranks, so that none depends on the others.
     """
     columns = ("pipeline_id", "stage_id", "segment", "seller_id")
     tables = []
@@ -45,14 +44,14 @@ def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataF
         groups = Groups(**{name: part.codes[name] for name in columns})
         timeline = part.timelines["recorded"]
         subjects, _ = timeline.competing_events(names, groups)
-        (incidence,) = cumulative_incidence(subjects, LAST_DAY, (1,))
+        (incidence,) = incidence_on(subjects, HORIZONS, (1,))
         width = mean_interval_width(part, groups, names, 0)
-        for horizon in HORIZONS:
+        for place, horizon in enumerate(HORIZONS):
             is_reportable = width[:, horizon] <= MAX_WIDTH * horizon
-            rate = np.where(is_reportable, incidence.rate[:, horizon], np.nan)
-            n = np.where(is_reportable, incidence.effective_n[:, horizon], 0.0)
+            rate = np.where(is_reportable, incidence.rate[:, place], np.nan)
+            n = np.where(is_reportable, incidence.effective_n[:, place], 0.0)
             low, high = (
-                np.where(is_reportable, bound, np.nan) for bound in incidence.bounds(horizon)
+                np.where(is_reportable, bound, np.nan) for bound in incidence.bounds(place)
             )
             n_mature = groups.count(timeline.is_mature(horizon))
             table = pd.DataFrame(
@@ -62,7 +61,7 @@ def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataF
                     "horizon_days": horizon,
                     "n_entered": groups.count(),
                     "n_mature": n_mature,
-                    "n_events": incidence.n_events[:, horizon],
+                    "n_events": incidence.n_events[:, place],
                     "effective_n": n,
                     "maturity_rate": n_mature / groups.count(),
                     "estimated_rate": rate,
@@ -71,7 +70,10 @@ def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataF
                 }
             )
             tables.append(table[table["seller_id"].notna()])
-    pooled_tables = [_with_pooled(table, random) for table in tables]
+    scores = normal_scores(max(map(len, tables), default=0), random)
+    # Threads: nearly all of the time is spent in numpy and scipy, outside the interpreter's lock.
+    with ThreadPoolExecutor(2) as threads:
+        pooled_tables = list(threads.map(lambda table: _with_pooled(table, scores), tables))
     return pd.concat(pooled_tables, ignore_index=True).assign(
         interval_id="credible_95", method_id="beta_binomial", as_of=entries.as_of
     )
@@ -82,7 +84,7 @@ def _asked(entries: Entries, definition: str) -> Entries:
     return entries if definition == "won" else entries.of_stages
 
 
-def _with_pooled(table: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:
+def _with_pooled(table: pd.DataFrame, scores: Floats) -> pd.DataFrame:
     """The table of one definition and horizon with what its sellers say of each other."""
     columns: dict[str, Any] = {
         name: np.full(len(table), np.nan)
@@ -96,7 +98,7 @@ def _with_pooled(table: pd.DataFrame, random: np.random.Generator) -> pd.DataFra
         known = rows[n[rows] > 0]
         if not len(known):
             continue
-        estimate = pooled(rate[known] * n[known], n[known], copy.deepcopy(random))
+        estimate = pooled(rate[known] * n[known], n[known], scores)
         columns["pooled_rate"][known] = estimate.rate
         columns["low_pooled_rate"][known] = estimate.low
         columns["high_pooled_rate"][known] = estimate.high

@@ -17,11 +17,14 @@ from analysis.intervals import LEVEL, Floats, Integers
 # Fewer visits have no 80th percentile but the longest of them.
 MIN_VISITS = 5
 
+# What is asked of pipeline_status.
+OPEN_DEAL_COLUMNS = ("pipeline_id", "stage_id", "segment", "days_in_stage")
+
 
 def time_in_stage(entries: Entries, open_deals: pd.DataFrame) -> pd.DataFrame:
     """Table time_in_stage: how long deals that are won stay in each stage, by segment and for all.
 
-    `open_deals` has the columns of pipeline_status: how many of them are slower is counted.
+    `open_deals` has the OPEN_DEAL_COLUMNS of pipeline_status: how many are slower is counted.
 
     Won deals weigh by the share they stand for (`event_masses`), so that quick ones, which are won
     before the follow-up ends, do not stand for all. Bounds of the percentile are those of the

@@ -12,25 +12,25 @@ from typing import Any
 
 import duckdb
 
-from ingestion.sql import identifier, literal
+from ingestion.sql import identifier
+from publishing.marts import opened
 from publishing.schema import RENAMED_COLUMNS, RENAMED_TABLES
 
 
-def columns_of(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[str, str]:
-    """Column name to DuckDB type of a Parquet file."""
-    rows = connection.execute(f"describe from read_parquet({literal(str(path))})").fetchall()
+def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """Column name to DuckDB type of a table or view."""
+    rows = connection.execute(f"describe from {identifier(table)}").fetchall()
     return {row[0]: row[1] for row in rows}
 
 
 def rows_of(
-    connection: duckdb.DuckDBPyConnection, path: Path, exact: list[str], near: list[str]
+    connection: duckdb.DuckDBPyConnection, table: str, exact: list[str], near: list[str]
 ) -> list[Any]:
     """The rows as ([exact values as text], [doubles]), in the order of the values themselves."""
     texts = ", ".join(f"{identifier(c)}::varchar" for c in exact)
     numbers = ", ".join(identifier(c) for c in near)
     return connection.execute(
-        f"select [{texts}], [{numbers}]::double[] from read_parquet({literal(str(path))}) "
-        "order by all"
+        f"select [{texts}], [{numbers}]::double[] from {identifier(table)} order by all"
     ).fetchall()
 
 
@@ -42,44 +42,49 @@ def is_same(one: Any, other: Any) -> bool:
     )
 
 
-def compare_table(connection: duckdb.DuckDBPyConnection, table: str, old: Path, new: Path) -> bool:
-    """Print what differs between two files of one table; whether nothing does."""
+def compare_table(
+    old: duckdb.DuckDBPyConnection, new: duckdb.DuckDBPyConnection, name: str, table: str
+) -> bool:
+    """Print what differs between two sets in a table (`name` in OLD); whether nothing does."""
     renamed = RENAMED_COLUMNS.get(table, {})
-    before, after = columns_of(connection, old), columns_of(connection, new)
+    before, after = columns_of(old, name), columns_of(new, table)
     pairs = [(renamed.get(c, c), c) for c in after if renamed.get(c, c) in before]
-    pairs.sort(key=lambda pair: after[pair[1]] == "DOUBLE")
     gone = before.keys() - {one for one, _ in pairs}
     added = after.keys() - {other for _, other in pairs}
     exact = [pair for pair in pairs if after[pair[1]] != "DOUBLE"]
     near = [pair for pair in pairs if after[pair[1]] == "DOUBLE"]
     ours, theirs = (
-        rows_of(connection, path, [pair[i] for pair in exact], [pair[i] for pair in near])
-        for i, path in enumerate((old, new))
+        rows_of(connection, what, [pair[i] for pair in exact], [pair[i] for pair in near])
+        for i, (connection, what) in enumerate(((old, name), (new, table)))
     )
     n_wrong = sum(not is_same(a, b) for a, b in zip(ours, theirs, strict=False))
     is_alike = len(ours) == len(theirs) and not n_wrong and not gone
     verdict = "same" if is_alike else f"DIFFERS: {len(ours):,} rows before, {n_wrong:,} differ"
     notes = [f"added {', '.join(sorted(added))}"] if added else []
     notes += [f"gone {', '.join(sorted(gone))}"] if gone else []
-    print(f"{table:<24}{len(theirs):>9,} rows  {'; '.join([verdict, *notes])}")
+    print(f"{table:<32}{len(theirs):>9,} rows  {'; '.join([verdict, *notes])}")
     return is_alike
+
+
+def names_of(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """The tables and views of an opened set."""
+    query = "select view_name from duckdb_views() where not internal"
+    return {name for (name,) in connection.execute(query).fetchall()}
 
 
 def main(old: Path, new: Path) -> int:
     is_alike = True
-    with duckdb.connect() as connection:
-        new_tables = {path.stem for path in new.glob("*.parquet")}
-        old_tables = {path.stem for path in old.glob("*.parquet")}
-        for table in sorted(new_tables):
+    with opened(old) as before, opened(new) as after:
+        old_tables = names_of(before)
+        for table in sorted(names_of(after)):
             name = table if table in old_tables else RENAMED_TABLES.get(table, table)
             if name not in old_tables:
-                print(f"{table:<24}new")
+                print(f"{table:<32}new")
                 continue
             old_tables.discard(name)
-            files = old / f"{name}.parquet", new / f"{table}.parquet"
-            is_alike &= compare_table(connection, table, *files)
+            is_alike &= compare_table(before, after, name, table)
         for table in sorted(old_tables):
-            print(f"{table:<24}GONE")
+            print(f"{table:<32}GONE")
             is_alike = False
     return 0 if is_alike else 1
 

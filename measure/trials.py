@@ -21,7 +21,7 @@ from analysis import conversion, sellers, visits
 from analysis.entries import Entries, Groups
 from analysis.incidence import cumulative_incidence
 from analysis.intervals import wilson
-from analysis.pooling import pooled
+from analysis.pooling import normal_scores, pooled
 
 NO_OPEN_DEALS = pd.DataFrame(columns=["pipeline_id", "stage_id", "segment", "days_in_stage"])
 AS_OF = np.datetime64("2026-06-30T21:59:59")
@@ -179,7 +179,7 @@ def pooling(seed: int, group: Group, replications: int) -> dict[str, float]:
         n = random.permutation(np.resize(group.sizes, group.n_sellers)).astype(float)
         true = expit(logit(group.rate) + group.spread * random.normal(size=group.n_sellers))
         reached = random.binomial(n.astype(int), true)
-        of = pooled(reached, n, random)
+        of = pooled(reached, n, normal_scores(group.n_sellers, random))
         covered = (of.low <= true) & (true <= of.high)
         rank = (-true).argsort().argsort() + 1
         ranked = (of.first_rank <= rank) & (rank <= of.last_rank)

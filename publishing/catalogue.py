@@ -8,6 +8,7 @@ import fcntl
 import json
 from dataclasses import dataclass
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from publishing.dbt_process import DBT_PROJECT, TARGET, invoke
 class PublishedTable:
     """A published table with its columns' descriptions and types, as dbt has them.
 
-    `grain` is declared where no dbt test holds it: for estimates.
+    `grain` is declared where no dbt test holds it: for estimates. A view is derived from others.
     """
 
     name: str
@@ -27,6 +28,7 @@ class PublishedTable:
     columns: dict[str, str]
     types: dict[str, str]
     grain: list[str]
+    is_view: bool
 
 
 def manifest_path() -> Path:
@@ -64,8 +66,10 @@ def _parsed() -> dict[str, Any]:
 
 
 def published_models() -> list[PublishedTable]:
-    """The models with a contract."""
-    return [_table(node) for node in nodes().values() if node.get("contract", {}).get("enforced")]
+    """The models with a contract, each after those it reads."""
+    reads = {key: node["depends_on"]["nodes"] for key, node in nodes().items()}
+    ordered = (nodes().get(key, {}) for key in TopologicalSorter(reads).static_order())
+    return [_table(node) for node in ordered if node.get("contract", {}).get("enforced")]
 
 
 def estimate_tables() -> list[PublishedTable]:
@@ -75,6 +79,7 @@ def estimate_tables() -> list[PublishedTable]:
 
 
 def published_tables() -> list[PublishedTable]:
+    """Everything that is published: tables, views derived from them, estimates."""
     return [*published_models(), *estimate_tables()]
 
 
@@ -86,6 +91,7 @@ def _table(node: dict[str, Any]) -> PublishedTable:
         {name: column["description"] for name, column in columns.items()},
         {name: column["data_type"] for name, column in columns.items()},
         list(node["config"]["meta"].get("grain", [])),
+        node["config"].get("materialized") == "view",
     )
 
 

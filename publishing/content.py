@@ -5,48 +5,40 @@ Belongs here: hashing content. Does not belong here: hashes of files (`set_manif
 
 import hashlib
 import json
-import os
-import threading
-from collections.abc import Iterator
 
 import duckdb
 
+from ingestion.sql import identifier
+
 
 def content_hash(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
-    """SHA-256 of a table's column names, types and rows in canonical order.
+    """SHA-256 of a table's column names and types, and of the multiset of its rows.
 
-    Independent of file bytes, file split, row order and threads: rows are sorted by all columns
-    and written as CSV in which null and empty text differ. `relation` is SQL after `from`.
+    Rows are counted and their MD5 added up, half of it, so that neither order nor file bytes, file
+    split or threads matter; nothing is sorted. `relation` is SQL after `from`.
     """
-    columns = connection.execute(f"describe select * from {relation}").fetchall()
-    digest = hashlib.sha256(json.dumps([row[:2] for row in columns]).encode())
-    for batch in _csv_chunks(connection, relation):
-        digest.update(batch)
-    return digest.hexdigest()
+    columns = [row[:2] for row in connection.execute(f"describe from {relation}").fetchall()]
+    rows = connection.execute(
+        f"select count(*), sum(md5_number_lower({_as_text(columns)})) from {relation}"
+    ).fetchone()
+    return hashlib.sha256(json.dumps([columns, *map(str, rows or ())]).encode()).hexdigest()
 
 
-def _csv_chunks(connection: duckdb.DuckDBPyConnection, relation: str) -> Iterator[bytes]:
-    """The rows as CSV bytes, streamed through a pipe: memory stays flat."""
-    read_end, write_end = os.pipe()
-    query = (
-        f"copy (select * from {relation} order by all) to '/dev/fd/{write_end}' "
-        "(format csv, header false, force_quote *, nullstr '\\N')"
-    )
-    failure: list[BaseException] = []
+def is_same(connection: duckdb.DuckDBPyConnection, one: str, other: str) -> bool:
+    """Whether two relations have the same rows: by DuckDB's own hash, a tenth of the time."""
+    found = [
+        connection.execute(f"select count(*), sum(hash(rows)) from {relation} as rows").fetchall()
+        for relation in (one, other)
+    ]
+    return found[0] == found[1]
 
-    def write() -> None:
-        try:
-            connection.execute(query)
-        except BaseException as error:
-            failure.append(error)
-        finally:
-            os.close(write_end)
 
-    writer = threading.Thread(target=write)
-    writer.start()
-    with os.fdopen(read_end, "rb") as pipe:
-        while chunk := pipe.read(1 << 20):
-            yield chunk
-    writer.join()
-    if failure:
-        raise failure[0]
+def _as_text(columns: list[tuple[str, str]]) -> str:
+    """SQL for a row as text. Of texts the length stands first, so that none runs into the next."""
+    texts = [
+        f"coalesce(length({name}) || ':' || {name}, '-')"
+        if kind == "VARCHAR"
+        else f"coalesce({name}::varchar, '-')"
+        for name, kind in ((identifier(column), kind) for column, kind in columns)
+    ]
+    return f"concat_ws(' ', {', '.join(texts)})"

@@ -73,7 +73,7 @@ class Day:
         built = dbt_build.build(self.warehouse, self.say)
         self.results.store("dbt", built.tests)
         if not built.faults():
-            self.warehouse.hand_over([model.name for model in published_models()])
+            self.warehouse.hand_over(published_models())
         return built
 
     def estimate(self) -> CheckResult:

@@ -10,18 +10,11 @@ CHANGELOG = Path(__file__).parents[1] / "CHANGELOG.md"
 
 # Raised with any removed, renamed or retyped published column; the CHANGELOG names them under
 # "## Schema <version>".
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # What this version renamed, new name to old one: sets of the version before are compared by it.
-RENAMED_TABLES = {"time_in_stage": "stage_stays"}
-RENAMED_COLUMNS = {
-    "conversion_estimates": {"dimension": "cut", "dimension_value": "cut_value"},
-    "conversion_curves": {"dimension": "cut", "dimension_value": "cut_value"},
-    "time_in_stage": {"dimension": "cut", "dimension_value": "cut_value"},
-    "seller_mix": {"all_sellers_rate": "team_rate"},
-    "fct_stage_transitions": {"move_kind": "kind"},
-    "dim_stages": {"stage_kind": "kind"},
-}
+RENAMED_TABLES: dict[str, str] = {}
+RENAMED_COLUMNS: dict[str, dict[str, str]] = {}
 
 
 def announced_changes(schema_version: int) -> str:

@@ -20,7 +20,9 @@ FILE_NAME = "manifest.json"
 
 
 class TableContent(BaseModel):
-    """One table of a set; `columns` maps names to DuckDB types."""
+    """One table of a set; `columns` maps names to DuckDB types. The hash is empty where it was
+    made in a way that nobody computes any more.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -49,9 +51,11 @@ class LoadFacts(BaseModel):
 
 
 class SetManifest(Stored):
-    """published/<run>/manifest.json. `files` maps every other file of the set to its SHA-256."""
+    """published/<run>/manifest.json. `files` maps every other file of the set to its SHA-256;
+    `views` are derived from the tables, columns by their DuckDB types.
+    """
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
     REMEDY: ClassVar[str] = "delete the set's folder, or restore it from backup"
 
     run: str
@@ -62,18 +66,26 @@ class SetManifest(Stored):
     schema_version: int
     code_version: str
     tables: dict[str, TableContent]
+    views: dict[str, dict[str, str]]
     checks: list[CheckResult]
     loads: list[LoadFacts]
     files: dict[str, str]
 
     @classmethod
     def upgraded(cls, content: dict[str, Any], _version: int) -> dict[str, Any]:
-        """Until format 2 the file kind of a load was called `entry`."""
+        """Until format 2 the file kind of a load was called `entry`; until 3 there were no views,
+        and content hashes were of sorted rows.
+        """
         loads = [
             {("file_kind" if key == "entry" else key): value for key, value in load.items()}
             for load in content["loads"]
         ]
-        return {**content, "loads": loads}
+        tables = {name: {**table, "content_hash": ""} for name, table in content["tables"].items()}
+        return {**content, "loads": loads, "tables": tables, "views": {}}
+
+    def columns(self) -> dict[str, dict[str, str]]:
+        """What readers find: columns of each table and view, by their DuckDB types."""
+        return {**{name: table.columns for name, table in self.tables.items()}, **self.views}
 
 
 def read_manifest(folder: Path) -> SetManifest:

@@ -3,7 +3,7 @@
 Belongs here: the published folder, schema compatibility, retention, rollback.
 Does not belong here: what is allowed to be published (`gate`), what the tables hold (dbt).
 
-published/<run>/       marts.duckdb, <table>.parquet, docs/, manifest.json; never changed again
+published/<run>/       marts.duckdb, <table>.parquet, views.sql, docs/, manifest.json; never changed
 published/current      symbolic link to one of them, replaced by rename
 published/status.js    what is current, and whether a later run was refused; outside the sets
 published/switches.json    which sets were current, one after the other
@@ -31,6 +31,7 @@ from publishing.content import content_hash
 from publishing.failures import Failure
 from publishing.gate.checks import CheckResult, Refused
 from publishing.lease import Lease
+from publishing.marts import VIEWS, create_views
 from publishing.set_manifest import (
     FILE_NAME,
     LoadFacts,
@@ -126,8 +127,7 @@ class PublishedSets:
         for left in self.folder.glob(".tmp-*"):
             shutil.rmtree(left)
         temporary.mkdir(parents=True)
-        contents = _write_tables(warehouse, tables, temporary)
-        self._check_schema(contents)
+        contents, views = _write_tables(warehouse, tables, temporary)
         if warehouse.docs.exists():
             shutil.copytree(warehouse.docs, temporary / "docs")
         loads = read_manifests(self.home, warehouse.inputs().loads)
@@ -141,10 +141,12 @@ class PublishedSets:
             schema_version=schema.SCHEMA_VERSION,
             code_version=code_version(),
             tables=contents,
+            views=views,
             checks=results,
             loads=[LoadFacts.of(load) for load in loads],
             files={path.relative_to(temporary).as_posix(): file_hash(path) for path in written},
         )
+        self._check_schema(manifest)
         manifest.write(temporary / FILE_NAME)
         verify_in_fresh_process(temporary)
         _fsync_tree(temporary)
@@ -174,16 +176,17 @@ class PublishedSets:
         is_ahead = current.as_of > company.today()
         return is_ahead and all(load.known_at <= end for load in manifest.loads)
 
-    def _check_schema(self, contents: dict[str, TableContent]) -> None:
+    def _check_schema(self, manifest: SetManifest) -> None:
         """Refuse a column that readers had and would lose, unless it was announced."""
         readers = self.whole_current()
         if readers is None:
             return
+        found = manifest.columns()
         lost = [
             f"{table}.{column}"
-            for table, content in readers.tables.items()
-            for column, kind in content.columns.items()
-            if table not in contents or contents[table].columns.get(column) != kind
+            for table, columns in readers.columns().items()
+            for column, kind in columns.items()
+            if found.get(table, {}).get(column) != kind
         ]
         is_raised = readers.schema_version < schema.SCHEMA_VERSION
         announced = schema.announced_changes(schema.SCHEMA_VERSION) if is_raised else ""
@@ -258,41 +261,57 @@ class PublishedSets:
 
 def _write_tables(
     warehouse: Warehouse, tables: list[PublishedTable], folder: Path
-) -> dict[str, TableContent]:
-    """marts.duckdb with its comments, and one Parquet file a table."""
-    contents = {}
+) -> tuple[dict[str, TableContent], dict[str, dict[str, str]]]:
+    """marts.duckdb with its comments, and one Parquet file a table. Returns tables and views."""
+    contents, views = {}, {}
     database = folder / "marts.duckdb"
     with duckdb.connect() as connection:
         connection.execute(
             f"attach {literal(str(database))} as marts (storage_version '{STORAGE_VERSION}')"
         )
-        for table in tables:
+        connection.execute("use marts")
+        for table in (table for table in tables if not table.is_view):
             source = warehouse.marts / f"{table.name}.parquet"
             shutil.copyfile(source, folder / source.name)
             contents[table.name] = _write_table(connection, table, source)
+        shutil.copyfile(warehouse.marts / VIEWS, folder / VIEWS)
+        create_views(connection, folder)
+        for table in (table for table in tables if table.is_view):
+            views[table.name] = _columns(connection, table.name)
+            _comment(connection, table)
         connection.execute("checkpoint marts")
+        connection.execute("use memory")
         connection.execute("detach marts")
     if database.with_name("marts.duckdb.wal").exists():
         raise RuntimeError("marts.duckdb was not closed cleanly")
-    return contents
+    return contents, views
 
 
 def _write_table(
     connection: duckdb.DuckDBPyConnection, table: PublishedTable, source: Path
 ) -> TableContent:
-    name = f"marts.{identifier(table.name)}"
-    scan = f"read_parquet({literal(str(source))})"
-    connection.execute(f"create table {name} as select * from {scan}")
-    connection.execute(f"comment on table {name} is {literal(table.description)}")
+    name, scan = identifier(table.name), f"read_parquet({literal(str(source))})"
+    connection.execute(f"create table {name} as from {scan}")
+    _comment(connection, table)
+    (rows,) = connection.execute(f"select count(*) from {name}").fetchall()
+    return TableContent(
+        columns=_columns(connection, table.name),
+        rows=rows[0],
+        content_hash=content_hash(connection, scan),
+    )
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
+    rows = connection.execute(f"describe {identifier(name)}").fetchall()
+    return {row[0]: row[1] for row in rows}
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> None:
+    """Its description, and that of each column, where readers look."""
+    name, kind = identifier(table.name), "view" if table.is_view else "table"
+    connection.execute(f"comment on {kind} {name} is {literal(table.description)}")
     for column, text in table.columns.items():
         connection.execute(f"comment on column {name}.{identifier(column)} is {literal(text)}")
-    columns = connection.execute(f"describe select * from {name}").fetchall()
-    rows = connection.execute(f"select count(*) from {name}").fetchall()
-    return TableContent(
-        columns={row[0]: row[1] for row in columns},
-        rows=rows[0][0],
-        content_hash=content_hash(connection, name),
-    )
 
 
 def _fsync_tree(folder: Path) -> None:

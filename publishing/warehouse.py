@@ -8,8 +8,10 @@ import shutil
 from datetime import date
 
 from ingestion.home import Home
+from publishing.catalogue import PublishedTable
 from publishing.engines.duckdb_engine import DuckDBEngine
 from publishing.inputs import BuildInputs, KnowledgeBasis, choose_inputs
+from publishing.marts import VIEWS
 
 
 class Warehouse:
@@ -38,15 +40,18 @@ class Warehouse:
         inputs = choose_inputs(self.home, loads, self.as_of, self.knowledge_basis)
         inputs.write(self.folder / "inputs.json")
         self.engine.register(inputs, self.home)
-        (self.folder / "profiles.yml").write_text(self.engine.profile())
+        profile = self.engine.profile(inputs.n_bytes(self.home))
+        (self.folder / "profiles.yml").write_text(profile)
 
     def inputs(self) -> BuildInputs:
         """What this build was begun with. Raises DamagedFile."""
         return BuildInputs.read(self.folder / "inputs.json")
 
-    def hand_over(self, tables: list[str]) -> None:
-        """Write built tables as Parquet into `marts`."""
-        self.engine.hand_over(tables, self.marts)
+    def hand_over(self, models: list[PublishedTable]) -> None:
+        """Write built tables into `marts` as Parquet, and what is derived from them as views."""
+        self.engine.hand_over([model.name for model in models if not model.is_view], self.marts)
+        views = self.engine.views([model.name for model in models if model.is_view])
+        (self.marts / VIEWS).write_text(views, encoding="utf-8")
 
     def retire_others(self, keep: int) -> None:
         """Remove all but the latest `keep` builds, this one always kept."""

@@ -21,6 +21,7 @@ from publishing import catalogue, dbt_build
 from publishing.day import Day
 from publishing.dbt_process import invoke
 from publishing.inputs import KnowledgeBasis
+from publishing.marts import opened
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 MAPPINGS = Path(__file__).parent / "mappings"
@@ -77,8 +78,8 @@ def build_by_dbt(
     """Landing, dbt and handing over, without Dagster. Returns the folder of Parquet marts."""
     day = begun(home, as_of, knowledge_basis)
     profile = day.warehouse.folder / "profiles.yml"
-    settings = f"threads: {threads}\n      settings: {{threads: {threads}}}\n"
-    profile.write_text(profile.read_text().replace("threads: 2\n", settings))
+    text = profile.read_text().replace("threads: 2", f"threads: {threads}")
+    profile.write_text(text.replace("settings: {", f"settings: {{threads: {threads}, "))
     assert day.build().faults() == []
     return day.warehouse.marts
 
@@ -96,7 +97,7 @@ def build(home: Home, as_of: date, knowledge_basis: KnowledgeBasis = "as_known")
             connection.execute(statement)
         found = [name for name, query in checks.items() if connection.execute(query).fetchall()]
     assert found == []
-    day.warehouse.hand_over([model.name for model in catalogue.published_models()])
+    day.warehouse.hand_over(catalogue.published_models())
     return day.warehouse.marts
 
 
@@ -138,8 +139,9 @@ def compiled() -> tuple[list[str], dict[str, str]]:
 
 
 def mart(folder: Path, name: str) -> pd.DataFrame:
-    with duckdb.connect() as connection:
-        return connection.execute(f"from read_parquet('{folder / name}.parquet')").df()
+    """A table of a folder of marts, or what is derived from them."""
+    with opened(folder) as connection:
+        return connection.execute(f"from {name}").df()
 
 
 def raw(marts: Path) -> dict[str, list[dict[str, Any]]]:

@@ -50,10 +50,11 @@ BROKEN = {
     ),
     "every_stage_is_known": ("move_kind = 'unknown_stage'", "true"),
     "every_deal_stands_in_a_known_stage": ("status = 'unknown_stage'", "true"),
+    "changes_come_to_every_state": ("amount_base = amount_base + 0.01", "change_number = 1"),
     **{f"counts_nest_by_{dimension}": ("n_reached = n_entered + 1", "true")
-       for dimension in ("segment", "seller", "source")},
+       for dimension in ("segment", "source")},
     **{f"rates_by_{dimension}_lie_between_0_and_1": ("reached_rate = 1.5", "true")
-       for dimension in ("segment", "seller", "source")},
+       for dimension in ("segment", "source")},
     **{f"outcomes_by_{dimension}_add_up": ("n_won = n_won + 1", "true")
        for dimension in ("segment", "seller", "source", "business_area")},
 }  # fmt: skip

@@ -15,7 +15,7 @@ from analysis import conversion, sellers, visits
 from analysis.entries import Entries
 from analysis.incidence import Incidence, Subjects, cumulative_incidence
 from analysis.intervals import wilson
-from analysis.pooling import _posterior, pooled
+from analysis.pooling import _posterior, normal_scores, pooled
 from measure import trials
 from publishing.catalogue import estimate_tables
 from publishing.estimates import incoherent
@@ -373,7 +373,7 @@ def test_open_deals_slower_than_most_won_ones_are_counted(segments: tuple[Any, A
 def test_pooled_bounds_equal_those_of_the_integral() -> None:
     """Two sellers, the integral over mean and weight by quadrature."""
     successes, n = np.array([3.0, 9.0]), np.array([20.0, 20.0])
-    found = pooled(successes, n, np.random.default_rng(1))
+    found = pooled(successes, n, normal_scores(2, np.random.default_rng(1)))
 
     def density(weight: float, mean: float) -> float:
         size = 20 / 4 * weight / (1 - weight)
@@ -398,8 +398,8 @@ def test_pooled_bounds_hold_their_share_of_the_posterior(rate: float, spread: fl
     n = np.resize([5.0, 20.0, 80.0, 1_000.0], 10)
     true = expit(logit(rate) + spread * random.normal(size=10))
     successes = random.binomial(n.astype(int), true).astype(float)
-    found = pooled(successes, n, random)
-    mean, concentration, weight = _posterior(successes, n)
+    found = pooled(successes, n, normal_scores(10, random))
+    mean, concentration, weight = _posterior(successes, n, np.ones(10, dtype=int))
     a = successes + (mean * concentration)[:, None]
     b = n - successes + ((1 - mean) * concentration)[:, None]
     for bound, share in ((found.low, 0.025), (found.high, 0.975)):

@@ -2,14 +2,16 @@
 
 from datetime import date
 
+import duckdb
 import pandas as pd
 import pytest
 
 from ingestion.company import Company
 from ingestion.home import Home
 from publishing.gate import asking, expectations
+from publishing.gate.asking import Sets
 from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult, Refused, Results
-from publishing.gate.forms import Expectation, Frames, percent
+from publishing.gate.forms import Expectation, percent
 from publishing.gate.great_expectations import Validator
 
 
@@ -116,7 +118,7 @@ def moves(n: int, gone: int, day: str = "2026-03-31") -> pd.DataFrame:
                             "occurred_at": pd.Timestamp("2026-01-01")})  # fmt: skip
     deleted = pd.DataFrame({"journey_id": ids[n - gone :], "move_kind": "delete", "move_number": 2,
                             "occurred_at": pd.Timestamp(day)})  # fmt: skip
-    frame = pd.concat([created, deleted], ignore_index=True)
+    frame = pd.concat([created, deleted], ignore_index=True).astype({"journey_id": "string"})
     nowhere = dict.fromkeys(
         ("from_pipeline_id", "from_stage_id", "to_pipeline_id", "to_stage_id"), None
     )
@@ -144,11 +146,24 @@ def test_too_many_records_of_unknown_deals_need_a_confirmation_once() -> None:
 Told = pd.DataFrame | tuple[pd.DataFrame, ...]
 
 
-def frames(now: Told, before: Told | None) -> list[Frames]:
-    """A `Frames` for each table."""
-    nows = now if isinstance(now, tuple) else (now,)
-    befores = before if isinstance(before, tuple) else (before,) * len(nows)
-    return [Frames(n, b) for n, b in zip(nows, befores, strict=True)]
+Tables = dict[str, pd.DataFrame]
+
+
+def sets(now: Tables, before: Tables | None) -> Sets:
+    """Tables by their names, as the two sets that are asked."""
+    connection = duckdb.connect()
+    for schema, tables in (("now", now), ("before", before or {})):
+        connection.execute(f"create schema {schema}")
+        for name, frame in tables.items():
+            connection.register("frame", frame)
+            connection.execute(f"create table {schema}.{name} as from frame")
+    return Sets(connection)
+
+
+def told(name: str, tables: Told) -> Tables:
+    """The tables that an expectation asks, in its order."""
+    frames = tables if isinstance(tables, tuple) else (tables,)
+    return dict(zip(the(name).tables, frames, strict=True))
 
 
 def the(name: str) -> Expectation:
@@ -157,7 +172,8 @@ def the(name: str) -> Expectation:
 
 
 def ask(name: str, now: Told, before: Told | None) -> CheckResult:
-    return asking.asked(the(name), frames(now, before), Validator(), {})
+    earlier = None if before is None else told(name, before)
+    return asking.asked(the(name), sets(told(name, now), earlier), Validator(), {})
 
 
 VIOLATIONS: list[tuple[str, Told, Told | None, Told, str]] = [
@@ -264,8 +280,8 @@ def test_a_small_company_is_not_applicable(expectation: Expectation) -> None:
         "conversion_by_source": cohorts(3, n_entered=10).assign(stage_id=None),
     }
     for before in (False, True):
-        told = [Frames(small[t], small[t] if before else None) for t in expectation.tables]
-        result = asking.asked(expectation, told, Validator(), {})
+        asked = sets(small, small if before else None)
+        result = asking.asked(expectation, asked, Validator(), {})
         assert result.outcome == NOT_APPLICABLE
         assert result.detail
 
@@ -312,10 +328,10 @@ def test_an_accepted_change_passes_on_its_day_only() -> None:
     change = {"check": "amounts_keep_their_scale", "as_of": "2026-03-31", "why": "now in thousands"}
     company = Company.model_validate({"accepted_changes": [change]})
     expectation = the("amounts_keep_their_scale")
-    told = frames(deals(60, 100_000), deals(60))
+    both = sets({"dim_deals": deals(60, 100_000)}, {"dim_deals": deals(60)})
     for day, outcome in ((date(2026, 3, 31), NOT_APPLICABLE), (date(2026, 4, 1), FAILED)):
         allowed = asking.accepted(company, day)
-        assert asking.asked(expectation, told, Validator(), allowed).outcome == outcome
+        assert asking.asked(expectation, both, Validator(), allowed).outcome == outcome
 
 
 def test_a_missing_result_or_one_of_another_run_refuses(home: Home) -> None:

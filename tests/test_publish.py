@@ -21,6 +21,7 @@ from ingestion.stored import DamagedFile
 from publishing import catalogue, schema, sets
 from publishing.gate.checks import Refused
 from publishing.lease import Lease, LeaseHeld, lease
+from publishing.marts import opened
 from publishing.set_manifest import read_manifest
 from publishing.sets import PublishedSets
 from publishing.verification import verify, verify_home
@@ -67,8 +68,17 @@ def test_a_set_holds_every_table_twice_documented_and_hashed(published: Publishe
         columns = connection.execute(
             "select comment from duckdb_columns() where not internal"
         ).fetchall()
+        views = connection.execute(
+            "select view_name, comment from duckdb_views() where not internal"
+        ).fetchall()
+        with opened(folder) as parquet:
+            for name in manifest.views:
+                counted = f"select count(*), sum(hash(rows)) from {name} as rows"
+                found = connection.execute(counted).fetchall()
+                assert found == parquet.execute(counted).fetchall() != [(0, None)]
     assert {name for name, _ in tables} == set(manifest.tables)
-    assert all(comment for _, comment in tables)
+    assert {name for name, _ in views} == set(manifest.views) != set()
+    assert all(comment for _, comment in [*tables, *views])
     assert all(comment for (comment,) in columns)
     assert (folder / "docs" / "index.html").stat().st_size > 100_000
     assert "marts.duckdb" in manifest.files and "docs/index.html" in manifest.files

@@ -7,14 +7,16 @@ import shutil
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 from conftest import CASES, build, mart
 
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
+from publishing.gate.asking import Sets
 from publishing.gate.expectations import EXPECTATIONS
-from publishing.gate.forms import Frames
+from publishing.marts import attach
 
 
 def built(home: Home, case: str, as_of: date) -> Path:
@@ -514,9 +516,8 @@ def test_what_is_told_of_deals_that_no_export_knows_is_listed(home: Home) -> Non
     assert unknown["n_records"].sum() == 6
     assert set(unknown["n_records_of_system"]) == {10}
     (expectation,) = (e for e in EXPECTATIONS if e.tables == ("unknown_deals",))
-    assert expectation.frames(Frames(unknown, None)).now["finding"].tolist() == [
-        "deal_changes of log"
-    ]
+    found = Sets.of(marts, None).found(expectation).now["finding"]
+    assert found.tolist() == ["deal_changes of log"]
 
 
 def test_types_that_no_mapping_names_are_told_and_no_contact(home: Home) -> None:
@@ -548,23 +549,28 @@ def test_another_order_of_stages_changes_history_only_from_its_day(home: Home) -
     )
     ordered = LIST
     (expectation,) = (e for e in EXPECTATIONS if e.name == "moves_keep_their_kind")
-    before = mart(build(home, date(2026, 6, 30)), "fct_stage_transitions")
-    assert "regress" in set(before["move_kind"])
+    before = Path(shutil.copytree(build(home, date(2026, 6, 30)), home.root / "before"))
+
+    def changed() -> list[str]:
+        with duckdb.connect() as connection:
+            attach(connection, before, "before")
+            attach(connection, build(home, date(2026, 6, 30)), "now")
+            found: list[str] = Sets(connection).found(expectation).now["finding"].tolist()
+        return found
+
+    assert "regress" in set(mart(before, "fct_stage_transitions")["move_kind"])
     turned = ordered.replace("Lead, position: 1", "Lead, position: 3").replace(
         "stage_id: Won, position: 3", "stage_id: Won, position: 4"
     )
     (home.mappings / "list.yml").write_text(turned)
-    now = mart(build(home, date(2026, 6, 30)), "fct_stage_transitions")
-    found = expectation.frames(Frames(now, before)).now["finding"].tolist()
-    assert found[1:] == ["1 moves from list:Quote to list:Lead were regress and are advance"]
+    assert changed()[1:] == ["1 moves from list:Quote to list:Lead were regress and are advance"]
     dated = ordered.replace(
         "  - {pipeline_id: p, stage_id: Won",
         "  - {pipeline_id: p, stage_id: Lead, position: 3, kind: open, valid_from: 2026-06-20}\n"
         "  - {pipeline_id: p, stage_id: Won",
     )
     (home.mappings / "list.yml").write_text(dated)
-    now = mart(build(home, date(2026, 6, 30)), "fct_stage_transitions")
-    assert expectation.frames(Frames(now, before)).now["finding"].tolist() == [""]
+    assert changed() == [""]
 
 
 OUTCOMES = """

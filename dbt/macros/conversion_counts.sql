@@ -6,7 +6,7 @@
 with
 
 outcomes as (
-    select * from {{ ref('int_conversion_outcomes') }}
+    select * from {{ ref('conversion_outcomes') }}
 ),
 
 counted as (

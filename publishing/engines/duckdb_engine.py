@@ -5,6 +5,7 @@ Does not belong here: what other engines do.
 """
 
 import json
+import re
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ from ingestion.home import Home
 from ingestion.sql import identifier, literal
 from ingestion.tables import RUN_COLUMNS, SIGHTING_COLUMNS, TABLES
 from publishing.inputs import BuildInputs
+from publishing.marts import PARQUET
 
 
 class DuckDBEngine:
@@ -45,21 +47,45 @@ class DuckDBEngine:
                 )
             connection.execute("checkpoint")
 
-    def profile(self) -> str:
-        """The text of dbt's profiles.yml."""
+    def profile(self, n_bytes: int) -> str:
+        """The text of dbt's profiles.yml for inputs of `n_bytes`."""
+        settings = f"memory_limit: {_memory_limit(n_bytes)}, preserve_insertion_order: false"
         return (
             "mellantid:\n  target: duckdb\n  outputs:\n    duckdb:\n      type: duckdb\n"
             f"      path: {json.dumps(str(self.database))}\n      threads: 2\n"
+            f"      settings: {{{settings}}}\n"
         )
 
     def hand_over(self, tables: list[str], folder: Path) -> None:
-        """Write built tables as Parquet, rows in canonical order, so that files compare too."""
+        """Write built tables as Parquet, <table>.parquet each; rows of one record stand together.
+
+        Sorted by the first two columns, which begin the grain, a fact takes a third less.
+        """
         with duckdb.connect(str(self.database), read_only=True) as connection:
             for table in tables:
+                path = literal(str(folder / f"{table}.parquet"))
                 connection.execute(
-                    f"copy (select * from {identifier(table)} order by all) "
-                    f"to {literal(str(folder / f'{table}.parquet'))} (format parquet)"
+                    f"copy (from {identifier(table)} order by 1, 2) to {path} ({PARQUET})"
                 )
+
+    def views(self, names: list[str]) -> str:
+        """Statements that make these views, over tables and views by their bare names."""
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            rows = connection.execute("select view_name, sql from duckdb_views()").fetchall()
+        queries = {name: self._bare(statement.partition(" AS ")[2]) for name, statement in rows}
+        return "".join(f"create view {name} as {queries[name]}\n" for name in names)
+
+    def _bare(self, query: str) -> str:
+        """The query without the database and schema that DuckDB puts before tables."""
+        return re.sub(rf"\b({re.escape(self.database.stem)}\.)?main\.", "", query)
+
+
+def _memory_limit(n_bytes: int) -> str:
+    """What DuckDB may hold at once; beyond it spills to disk.
+
+    Above what is needed, more memory saves no time, and what other work has is worth more.
+    """
+    return f"{1_200 + 20 * n_bytes // 1_000_000}MB"
 
 
 def _landed(table: str, files: list[Path]) -> str:

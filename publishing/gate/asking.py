@@ -1,9 +1,10 @@
 """Asking the expectations of a build, against the last published set.
 
-Belongs here: reading the frames, what a finding means, what a person has accepted.
+Belongs here: opening both sets, what a finding means, what a person has accepted.
 Does not belong here: what is expected (`expectations`), asking Great Expectations itself.
 """
 
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -11,37 +12,78 @@ import duckdb
 import pandas as pd
 
 from ingestion.company import Company
-from ingestion.sql import literal
+from ingestion.sql import identifier, literal
 from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
 from publishing.gate.expectations import EXPECTATIONS
-from publishing.gate.forms import Expectation, Frames
+from publishing.gate.forms import Expectation, Found, n_rows
 from publishing.gate.great_expectations import Validator
+from publishing.marts import attach
 from publishing.schema import RENAMED_COLUMNS, RENAMED_TABLES, SCHEMA_VERSION
 from publishing.set_manifest import read_manifest
 from publishing.warehouse import Warehouse
+
+
+@dataclass(frozen=True)
+class Sets:
+    """A connection with the tables of a set in schema `now`, of the last one in `before`."""
+
+    connection: duckdb.DuckDBPyConnection
+
+    @classmethod
+    def of(cls, marts: Path, last_published: Path | None) -> "Sets":
+        """The marts of a build and, if there is one, the last published set."""
+        connection = duckdb.connect()
+        attach(connection, marts, "now")
+        connection.execute("create schema before")
+        if last_published is not None:
+            attach(connection, last_published, "before")
+            if read_manifest(last_published).schema_version < SCHEMA_VERSION:
+                _rename(connection, last_published)
+        return cls(connection)
+
+    def found(self, expectation: Expectation) -> Found:
+        """What the expectation's query finds in both."""
+        if expectation.is_of_both:
+            now = self._rows(expectation.query, expectation.tables)
+            nothing = pd.DataFrame({"finding": [""], "n_rows": [1]})
+            return Found(
+                nothing[:0] if now is None else now,
+                None if now is None else nothing[: len(now)],
+            )
+        before = self._rows(expectation.query.format(set="before"), expectation.tables)
+        now = self.connection.execute(expectation.query.format(set="now")).df()
+        return Found(now, before)
+
+    def _rows(self, query: str, tables: tuple[str, ...]) -> pd.DataFrame | None:
+        """Of the last published set; None if it had no such tables."""
+        rows = self.connection.execute(
+            "select table_name from duckdb_columns() where schema_name = 'before'"
+        ).fetchall()
+        if not set(tables) <= {name for (name,) in rows}:
+            return None
+        return self.connection.execute(query).df()
+
+
+def _rename(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Give the tables and columns that the present schema renamed their present names."""
+    for table in sorted({*RENAMED_TABLES, *RENAMED_COLUMNS}):
+        path = folder / f"{RENAMED_TABLES.get(table, table)}.parquet"
+        names = RENAMED_COLUMNS.get(table, {}).items()
+        renamed = ", ".join(f"{identifier(old)} as {identifier(new)}" for new, old in names)
+        connection.execute(
+            f"create or replace view before.{identifier(table)} as select * "
+            f"{f'rename ({renamed})' if renamed else ''} from read_parquet({literal(str(path))})"
+        )
 
 
 def evaluate(
     warehouse: Warehouse, last_published: Path | None, company: Company
 ) -> list[CheckResult]:
     """Ask every expectation of the marts in `warehouse`, against the last published set."""
-    frames = {
-        table: Frames(
-            _frame(warehouse.marts / f"{table}.parquet"),
-            _published_frame(last_published, table),
-        )
-        for table in sorted({name for e in EXPECTATIONS for name in e.tables})
-    }
-    validator = Validator()
-    return [
-        asked(
-            expectation,
-            [frames[table] for table in expectation.tables],
-            validator,
-            accepted(company, warehouse.as_of),
-        )
-        for expectation in EXPECTATIONS
-    ]
+    sets, validator = Sets.of(warehouse.marts, last_published), Validator()
+    with sets.connection:
+        allowed = accepted(company, warehouse.as_of)
+        return [asked(expectation, sets, validator, allowed) for expectation in EXPECTATIONS]
 
 
 def accepted(company: Company, as_of: date) -> dict[str, str]:
@@ -49,39 +91,19 @@ def accepted(company: Company, as_of: date) -> dict[str, str]:
 
 
 def asked(
-    expectation: Expectation, tables: list[Frames], validator: Validator, allowed: dict[str, str]
+    expectation: Expectation, sets: Sets, validator: Validator, allowed: dict[str, str]
 ) -> CheckResult:
     """Ask one expectation of its tables; `allowed` are the checks that a person lets pass."""
-    name = expectation.name
-    frames = expectation.frames(*tables)
-    if reason := expectation.not_applicable(frames):
+    name, found = expectation.name, sets.found(expectation)
+    if reason := expectation.not_applicable(found):
         return CheckResult(name, "expectation", NOT_APPLICABLE, reason)
-    before = frames.before if frames.before is not None else frames.now.iloc[:0]
-    if validator.holds(frames.now, expectation.build(before)):
+    before = found.before if found.before is not None else found.now.iloc[:0]
+    if validator.holds(found.now, expectation.build(before)):
         return CheckResult(name, "expectation", PASSED)
-    is_empty = frames.now.empty and not before.empty
-    finding = "no rows are left to look at" if is_empty else expectation.says(frames)
+    is_empty = not n_rows(found.now) and n_rows(before)
+    finding = "no rows are left to look at" if is_empty else expectation.says(found)
     if name in allowed:
         detail = f"{finding}; accepted in company.yml: {allowed[name]}"
         return CheckResult(name, "expectation", NOT_APPLICABLE, detail)
     detail = f"{expectation.tables[0]}: {finding}. {expectation.reason}"
     return CheckResult(name, "expectation", FAILED, detail)
-
-
-def _published_frame(folder: Path | None, table: str) -> pd.DataFrame | None:
-    """A table of the last published set, by its present names; None if it had no such table."""
-    if folder is None:
-        return None
-    path = folder / f"{table}.parquet"
-    if read_manifest(folder).schema_version < SCHEMA_VERSION:
-        path = folder / f"{RENAMED_TABLES.get(table, table)}.parquet"
-    if not path.exists():
-        return None
-    old_names = {old: new for new, old in RENAMED_COLUMNS.get(table, {}).items()}
-    return _frame(path).rename(columns=old_names)
-
-
-def _frame(path: Path) -> pd.DataFrame:
-    """A published table as a frame; money as float, which distributions can bear."""
-    with duckdb.connect() as connection:
-        return connection.execute(f"select * from read_parquet({literal(str(path))})").df()

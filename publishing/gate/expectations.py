@@ -14,40 +14,30 @@ Great Expectations.
 
 from publishing.gate import rows
 from publishing.gate.first_run import FIRST_RUN
-from publishing.gate.forms import Expectation, findings, median, of_each
-from publishing.gate.great_expectations import expectation_types
+from publishing.gate.forms import findings, median, number
 
 # Nine sets of an invented company of 1,500 deals, a day to two weeks apart.
 DROPS = "from set to set of an invented company (2026-11-26)"
 
 SINCE_THE_LAST_SET = (
-    Expectation(
-        name="deals_keep_their_number",
-        tables=("dim_deals",),
+    number(
+        "deals_keep_their_number",
+        "dim_deals",
+        limits=lambda before: (int(0.8 * before), 2 * before + 50),
+        what="deals",
+        needs="20 deals in the last published set",
+        minimum=20,
         reason=(
             "Deals are kept in the archive, so their number hardly falls; a fall means that a file "
             "is missing or a mapping lost rows, a doubling that ids changed."
         ),
         history=f"never fell, and grew by 2.6 % at most, {DROPS}",
-        needs="20 deals in the last published set",
-        minimum=20,
-        compares=True,
-        frames=of_each(rows.everything),
-        build=lambda before: expectation_types().ExpectTableRowCountToBeBetween(
-            min_value=int(0.8 * len(before)), max_value=int(2 * len(before)) + 50
-        ),
-        says=lambda frames: (
-            f"there are {len(frames.now):,} deals, where {int(0.8 * len(frames.before)):,} to "
-            f"{int(2 * len(frames.before)) + 50:,} were expected"
-            if frames.before is not None
-            else ""
-        ),
     ),
     median(
         "amounts_keep_their_scale",
         "dim_deals",
         column="amount",
-        rows=rows.priced,
+        rows=rows.PRICED,
         what="amount of a deal",
         needs="30 deals with an amount in the last published set",
         minimum=30,
@@ -61,7 +51,7 @@ SINCE_THE_LAST_SET = (
         "time_in_stage_keeps_its_scale",
         "fct_stage_visits",
         column="seconds_in_stage",
-        rows=rows.ended,
+        rows=rows.ENDED,
         what="number of seconds in a stage",
         needs="50 ended visits in the last published set",
         minimum=50,
@@ -75,7 +65,7 @@ SINCE_THE_LAST_SET = (
         "win_estimates_keep_their_scale",
         "conversion_estimates",
         column="estimated_rate",
-        rows=rows.yearly_wins_of_all,
+        rows=rows.YEARLY_WINS_OF_ALL,
         what="estimate of winning within a year",
         needs="a stage with 100 effective entries in the last published set",
         minimum=1,
@@ -90,7 +80,7 @@ SINCE_THE_LAST_SET = (
         "time_in_stage_of_won_deals_keeps_its_scale",
         "time_in_stage",
         column="p80_days_in_stage",
-        rows=rows.time_in_stage_of_all,
+        rows=rows.TIME_IN_STAGE_OF_ALL,
         what="of the days that four of five won deals stay less than",
         needs="a stage with 30 won deals in the last published set",
         minimum=1,
@@ -101,7 +91,7 @@ SINCE_THE_LAST_SET = (
         findings(
             f"finished_cohorts_by_{what}_keep_their_conversion",
             f"conversion_by_{what}",
-            frames=rows.finished_cohorts(column),
+            query=rows.finished_cohorts(f"conversion_by_{what}", column),
             compares=True,
             needs="100 deals of the last published set that were followed to the end",
             reason=(
@@ -115,7 +105,7 @@ SINCE_THE_LAST_SET = (
     findings(
         "moves_keep_their_kind",
         "fct_stage_transitions",
-        frames=rows.changed_kinds,
+        query=rows.CHANGED_KINDS,
         compares=True,
         needs="moves of the last published set that are told again",
         reason=(

@@ -5,15 +5,14 @@ Does not belong here: what is compared with the last published set (`expectation
 """
 
 from publishing.gate import rows
-from publishing.gate.forms import Expectation, findings, of_each, share
-from publishing.gate.great_expectations import expectation_types
+from publishing.gate.forms import Expectation, between, findings, share
 
 FIRST_RUN = (
     share(
         "wins_have_an_amount",
         "dim_deals",
-        rows=rows.won_where_amounts_are_known,
-        wrong=lambda frame: frame["amount"].isna(),
+        rows=rows.WON_WHERE_AMOUNTS_ARE_KNOWN,
+        wrong="amount is null",
         of="won deals",
         are="have no amount",
         limit=0.5,
@@ -28,8 +27,8 @@ FIRST_RUN = (
         "not_only_wins_are_exported",
         "fct_stage_transitions",
         also=("fct_stage_visits",),
-        rows=rows.journeys,
-        wrong=lambda frame: frame["is_won"],
+        rows=rows.JOURNEYS,
+        wrong="is_won",
         of="deals and leads",
         are="are won",
         limit=0.95,
@@ -43,8 +42,8 @@ FIRST_RUN = (
     share(
         "deals_close_after_their_creation",
         "dim_deals",
-        rows=rows.created_and_closed,
-        wrong=lambda frame: frame["closed_on"] < frame["created_on"],
+        rows=rows.CREATED_AND_CLOSED,
+        wrong="closed_on < created_on",
         of="deals with both days",
         are="closed before they were created",
         limit=0.05,
@@ -56,8 +55,8 @@ FIRST_RUN = (
         "expected_closes_are_near",
         "dim_deals",
         also=("deal_counts",),
-        rows=rows.expected_to_close,
-        wrong=rows.is_decades_away,
+        rows=rows.EXPECTED_TO_CLOSE,
+        wrong="abs(expected_on - as_of) > 3653",
         of="open deals with an expected close",
         are="are expected more than ten years away",
         limit=0.05,
@@ -69,8 +68,8 @@ FIRST_RUN = (
         "the_ledger_follows_what_exports_claim",
         "dim_deals",
         also=("ledger_disagreements",),
-        rows=rows.deals_and_disagreements,
-        wrong=lambda frame: frame["is_disputed"],
+        rows=rows.DEALS_AND_DISAGREEMENTS,
+        wrong="is_disputed",
         of="deals",
         are="are told otherwise by some source than the ledger tells (ledger_disagreements)",
         limit=0.2,
@@ -86,7 +85,7 @@ FIRST_RUN = (
             f"{column.removesuffix('_id')}s_are_known",
             "dim_deals",
             rows=rows.where_some_are_known(column),
-            wrong=rows.lacks(column),
+            wrong=f"{column} is null",
             of="deals",
             are=f"have no {column.removesuffix('_id')}",
             limit=0.95,
@@ -105,7 +104,7 @@ FIRST_RUN = (
             f"{plural}_differ",
             "dim_deals",
             rows=rows.of_several(column, least),
-            wrong=rows.has_commonest(column),
+            wrong=rows.is_commonest(column, rows.of_several(column, least)),
             of=f"deals with a {what}",
             are="have one and the same",
             limit=0.98,
@@ -127,8 +126,8 @@ FIRST_RUN = (
     share(
         "moves_are_of_many_days",
         "fct_stage_transitions",
-        rows=rows.timed_moves,
-        wrong=rows.has_commonest("occurred_on"),
+        rows=rows.TIMED_MOVES,
+        wrong=rows.is_commonest("occurred_on", rows.TIMED_MOVES),
         of="dated moves",
         are="are of one and the same day",
         limit=0.5,
@@ -142,8 +141,8 @@ FIRST_RUN = (
     share(
         "visits_are_shorter_than_five_years",
         "fct_stage_visits",
-        rows=rows.ended,
-        wrong=lambda frame: frame["seconds_in_stage"] > 5 * 365 * 86_400,
+        rows=rows.ENDED,
+        wrong="seconds_in_stage > 5 * 365 * 86400",
         of="ended visits",
         are="lasted more than five years",
         limit=0.05,
@@ -154,8 +153,8 @@ FIRST_RUN = (
     share(
         "visits_take_time",
         "fct_stage_visits",
-        rows=rows.ended_of_deals,
-        wrong=lambda frame: frame["seconds_in_stage"] == 0,
+        rows=rows.ENDED_OF_DEALS,
+        wrong="seconds_in_stage = 0",
         of="ended visits of deals",
         are="lasted no second",
         limit=0.7,
@@ -170,8 +169,8 @@ FIRST_RUN = (
         share(
             f"{plural}_have_sold",
             f"outcomes_by_{what}",
-            rows=rows.with_many_decided,
-            wrong=lambda frame: frame["n_won"] == 0,
+            rows=rows.WITH_MANY_DECIDED.format(table=f"outcomes_by_{what}"),
+            wrong="n_won = 0",
             of=f"{plural} with 50 and more decided deals",
             are="have never won one",
             limit=limit,
@@ -204,19 +203,17 @@ FIRST_RUN = (
         needs="a pipeline that 300 entered who were followed for a year",
         minimum=1,
         compares=False,
-        frames=of_each(rows.year_of_wins),
-        build=lambda _before: expectation_types().ExpectColumnValuesToBeBetween(
-            column="reached_rate", min_value=0, max_value=1, strict_min=True, strict_max=True
-        ),
-        says=lambda frames: (
-            f"of {frames.now['n_mature'].max():,.0f} that entered a pipeline and were followed for "
+        query=rows.YEAR_OF_WINS,
+        build=lambda _before: between("reached_rate", 0, 1, strict_min=True, strict_max=True),
+        says=lambda found: (
+            f"of {found.now['n_mature'].max():,.0f} that entered a pipeline and were followed for "
             "a year, none or all are won"
         ),
     ),
     findings(
         "few_records_are_deleted_at_once",
         "fct_stage_transitions",
-        frames=of_each(rows.mass_deletions),
+        query=rows.MASS_DELETIONS,
         needs="a record",
         reason=(
             "An export declared complete that lacks more than a tenth of the records is more often "
@@ -228,7 +225,7 @@ FIRST_RUN = (
     findings(
         "few_records_are_of_unknown_deals",
         "unknown_deals",
-        frames=of_each(rows.of_unknown_deals),
+        query=rows.OF_UNKNOWN_DEALS,
         needs="a log, activity or credit of a deal that no export knows",
         reason=(
             "Logs, activities and credits of deals that no export knows count nowhere; more than a "

@@ -12,12 +12,10 @@ import pandas as pd
 
 from publishing.gate.great_expectations import expectation_types
 
-Select = Callable[[pd.DataFrame], pd.DataFrame]
-
 
 @dataclass(frozen=True)
-class Frames:
-    """A table now and in the last published set (None if there is none)."""
+class Found:
+    """What a query finds now and in the last published set (None if that cannot be asked)."""
 
     now: pd.DataFrame
     before: pd.DataFrame | None
@@ -27,11 +25,12 @@ class Frames:
 class Expectation:
     """One expectation about the distribution of what is published.
 
-    `frames` takes a `Frames` of each of `tables` and cuts them down to the rows it speaks of.
+    `query` is SQL (see `rows`) over `tables`; its column `n_rows` says how many rows each of its
+    own speaks of. If it `is_of_both`, it compares two sets itself, and finds all well in the last.
     `needs` says, in words, when it can be asked, and `minimum` how many rows that takes now or, if
-    it `compares`, in the last set. `build` makes the Great Expectations object from the last set's
-    rows; `says` is the failure in words, with the figure and the limit. `history` is what the limit
-    was set by.
+    it `compares`, in the last set. `build` makes the Great Expectations object from what was found
+    in the last set; `says` is the failure in words, with the figure and the limit. `history` is
+    what the limit was set by.
     """
 
     name: str
@@ -41,28 +40,24 @@ class Expectation:
     needs: str
     minimum: int
     compares: bool
-    frames: Callable[..., Frames]
+    query: str
     build: Callable[[pd.DataFrame], Any]
-    says: Callable[[Frames], str]
+    says: Callable[[Found], str]
+    is_of_both: bool = False
 
-    def not_applicable(self, frames: Frames) -> str:
+    def not_applicable(self, found: Found) -> str:
         """Why it cannot be asked, or an empty text."""
-        if self.compares and frames.before is None:
+        if self.compares and found.before is None:
             return "no earlier published set to compare with"
         # The new set may well be too small: that is what some of these checks are for.
-        told = [frames.now] if not self.compares else []
-        told += [frames.before] if frames.before is not None else []
-        return "" if any(len(f) >= self.minimum for f in told) else f"needs {self.needs}"
+        told = [found.now] if not self.compares else []
+        told += [found.before] if found.before is not None else []
+        return "" if any(n_rows(f) >= self.minimum for f in told) else f"needs {self.needs}"
 
 
-def of_each(select: Select) -> Callable[[Frames], Frames]:
-    """The rows that `select` takes of each set."""
-
-    def selected(frames: Frames) -> Frames:
-        before = None if frames.before is None else select(frames.before)
-        return Frames(select(frames.now), before)
-
-    return selected
+def n_rows(frame: pd.DataFrame) -> int:
+    """How many rows of the tables were looked at."""
+    return int(frame["n_rows"].sum())
 
 
 def percent(share: float) -> str:
@@ -74,91 +69,30 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
-def share(
-    name: str,
-    table: str,
-    *,
-    rows: Callable[..., pd.DataFrame],
-    wrong: Callable[[pd.DataFrame], Any],
-    of: str,
-    are: str,
-    limit: float,
-    minimum: int,
-    reason: str,
-    history: str,
-    keeps_within: float | None = None,
-    also: tuple[str, ...] = (),
-) -> Expectation:
-    """At most a share `limit` of the rows may be wrong.
-
-    Where the last published set had a larger share, a person let it pass: it may not grow by more
-    than two points. With `keeps_within` the share may not grow by more than that over the last
-    set's, whatever the limit of a first run. `of` and `are` name rows and fault in the message:
-    "98 % of 120 `of` `are`, where at most 50 % may".
-    """
-
-    def marked(*frames: Frames) -> Frames:
-        def mark(*tables: pd.DataFrame) -> pd.DataFrame:
-            kept = rows(*tables)
-            return pd.DataFrame({"is_expected": ~wrong(kept).astype(bool)})
-
-        befores = [f.before for f in frames if f.before is not None]
-        has_before = len(befores) == len(frames)
-        return Frames(mark(*(f.now for f in frames)), mark(*befores) if has_before else None)
-
-    def allowed(before: pd.DataFrame | None) -> float:
-        if before is None or before.empty:
-            return limit
-        was = 1 - float(before["is_expected"].mean())
-        if keeps_within is not None:
-            return min(was + keeps_within, 1.0)
-        return limit if was <= limit else min(was + 0.02, 1.0)
-
-    def says(frames: Frames) -> str:
-        found = 1 - float(frames.now["is_expected"].mean())
-        most = percent(allowed(frames.before))
-        return f"{percent(found)} of {len(frames.now):,} {of} {are}, where at most {most} may"
-
-    return Expectation(
-        name=name,
-        tables=(table, *also),
-        reason=reason,
-        history=history,
-        needs=f"{minimum} {of}",
-        minimum=minimum,
-        compares=False,
-        frames=marked,
-        build=lambda before: expectation_types().ExpectColumnValuesToBeInSet(
-            column="is_expected", value_set=[True], mostly=1 - allowed(before) - 1e-9
-        ),
-        says=says,
+def between(column: str, least: float | None, most: float | None, **strictly: bool) -> Any:
+    """That every value of a column lies there."""
+    return expectation_types().ExpectColumnValuesToBeBetween(
+        column=column, min_value=least, max_value=most, **strictly
     )
 
 
-def median(
+def number(
     name: str,
     table: str,
     *,
-    column: str,
-    rows: Select,
+    limits: Callable[[int], tuple[int, int]],
     what: str,
     needs: str,
     minimum: int,
     reason: str,
     history: str,
 ) -> Expectation:
-    """The median of a column stays within a third and three times that of the last set."""
+    """The number of rows lies within `limits` of that in the last set."""
 
-    def says(frames: Frames) -> str:
-        before = float(frames.before[column].median()) if frames.before is not None else 0
-        low, high, now = before / 3, before * 3, float(frames.now[column].median())
-        return f"the median {what} is {now:,.6g}, where {low:,.6g} to {high:,.6g} was expected"
-
-    def build(before: pd.DataFrame) -> Any:
-        value = float(before[column].median())
-        return expectation_types().ExpectColumnMedianToBeBetween(
-            column=column, min_value=value / 3, max_value=value * 3
-        )
+    def says(found: Found) -> str:
+        least, most = limits(n_rows(found.before)) if found.before is not None else (0, 0)
+        now = n_rows(found.now)
+        return f"there are {now:,} {what}, where {least:,} to {most:,} were expected"
 
     return Expectation(
         name=name,
@@ -168,8 +102,99 @@ def median(
         needs=needs,
         minimum=minimum,
         compares=True,
-        frames=of_each(rows),
-        build=build,
+        query=f"select count(*) as n_rows from {{set}}.{table}",
+        build=lambda before: between("n_rows", *limits(n_rows(before))),
+        says=says,
+    )
+
+
+def share(
+    name: str,
+    table: str,
+    *,
+    rows: str,
+    wrong: str,
+    of: str,
+    are: str,
+    limit: float,
+    minimum: int,
+    reason: str,
+    history: str,
+    keeps_within: float | None = None,
+    also: tuple[str, ...] = (),
+) -> Expectation:
+    """At most a share `limit` of the rows may be `wrong` (a condition in SQL).
+
+    Where the last published set had a larger share, a person let it pass: it may not grow by more
+    than two points. With `keeps_within` the share may not grow by more than that over the last
+    set's, whatever the limit of a first run. `of` and `are` name rows and fault in the message:
+    "98 % of 120 `of` `are`, where at most 50 % may".
+    """
+
+    def allowed(before: pd.DataFrame | None) -> float:
+        if before is None or before.empty:
+            return limit
+        was = float(before["wrong_share"].iloc[0])
+        if keeps_within is not None:
+            return min(was + keeps_within, 1.0)
+        return limit if was <= limit else min(was + 0.02, 1.0)
+
+    def says(found: Found) -> str:
+        wrong_share, n = float(found.now["wrong_share"].iloc[0]), n_rows(found.now)
+        most = percent(allowed(found.before))
+        return f"{percent(wrong_share)} of {n:,} {of} {are}, where at most {most} may"
+
+    return Expectation(
+        name=name,
+        tables=(table, *also),
+        reason=reason,
+        history=history,
+        needs=f"{minimum} {of}",
+        minimum=minimum,
+        compares=False,
+        query=(
+            "select count(*) as n_rows, avg(case when is_wrong then 1.0 else 0.0 end) "
+            f"as wrong_share from (select {wrong} as is_wrong from ({rows})) having count(*) > 0"
+        ),
+        build=lambda before: between("wrong_share", None, allowed(before) + 1e-9),
+        says=says,
+    )
+
+
+def median(
+    name: str,
+    table: str,
+    *,
+    column: str,
+    rows: str,
+    what: str,
+    needs: str,
+    minimum: int,
+    reason: str,
+    history: str,
+) -> Expectation:
+    """The median of a column stays within a third and three times that of the last set."""
+
+    def limits(before: pd.DataFrame) -> tuple[float, float]:
+        value = float(before["middle"].iloc[0])
+        return value / 3, value * 3
+
+    def says(found: Found) -> str:
+        low, high = limits(found.before) if found.before is not None else (0.0, 0.0)
+        now = float(found.now["middle"].iloc[0])
+        return f"the median {what} is {now:,.6g}, where {low:,.6g} to {high:,.6g} was expected"
+
+    return Expectation(
+        name=name,
+        tables=(table,),
+        reason=reason,
+        history=history,
+        needs=needs,
+        minimum=minimum,
+        compares=True,
+        query=f"select count(*) as n_rows, median({column}) as middle from ({rows}) "
+        "having count(*) > 0",
+        build=lambda before: between("middle", *limits(before)),
         says=says,
     )
 
@@ -178,7 +203,7 @@ def findings(
     name: str,
     table: str,
     *,
-    frames: Callable[[Frames], Frames],
+    query: str,
     needs: str,
     reason: str,
     history: str,
@@ -186,13 +211,13 @@ def findings(
 ) -> Expectation:
     """Nothing is found but what the last published set had: that a person confirmed.
 
-    `frames` gives a row for each thing looked at, its column `finding` empty where all is well;
-    `figures`, which may change from day to day, are said after it.
+    `query` gives a row for each thing looked at, its column `finding` empty where all is well;
+    `figures`, which may change from day to day, are said after it. What `compares`, compares sets.
     """
 
-    def says(frames: Frames) -> str:
-        known = set() if frames.before is None else set(frames.before["finding"])
-        now = frames.now.assign(figures=frames.now.get("figures", ""))
+    def says(found: Found) -> str:
+        known = set() if found.before is None else set(found.before["finding"])
+        now = found.now.assign(figures=found.now.get("figures", ""))
         pairs = zip(now["finding"], now["figures"], strict=True)
         new = [text + figures for text, figures in pairs if text and text not in known]
         more = f"; and {len(new) - 10} more" if len(new) > 10 else ""
@@ -206,9 +231,10 @@ def findings(
         needs=needs,
         minimum=1,
         compares=compares,
-        frames=frames,
+        query=f"select *, 1 as n_rows from ({query})",
         build=lambda before: expectation_types().ExpectColumnValuesToBeInSet(
             column="finding", value_set=["", *before["finding"]]
         ),
         says=says,
+        is_of_both=compares,
     )

@@ -104,6 +104,10 @@ stepped as (
 taken as (
     select
         *,
+        {# Before the first of the steps all is as it was, after it as it is now. #}
+        row_number() over (
+            partition by journey_id, state_number order by step_number
+        ) = 1 as is_first_step,
         case step
             when 'value'
                 then
@@ -162,7 +166,6 @@ select
     case when step_number >= 12 then close_quarter_on else old_close_quarter_on end
         as close_quarter_on,
     case when step_number >= 4 then currency else old_currency end as currency,
-    direction as n_deals,
     cast(
         case
             when step = 'value' then new_value - old_value
@@ -184,5 +187,19 @@ select
     ) as amount_base,
     case when step_number = 3 then old_amount is null else amount is null end
         as is_without_amount,
-    case when step_number = 3 then was_unconverted else is_unconverted end as is_unconverted
+    case when step_number = 3 then was_unconverted else is_unconverted end as is_unconverted,
+    {% for count, is_now, was in [
+        ('n_without_amount', 'amount is null', 'old_amount is null'),
+        ('n_unconverted', 'is_unconverted', 'was_unconverted'),
+    ] -%}
+        cast(
+            case when direction >= 0 and {{ is_now }} then 1 else 0 end
+            - case
+                when direction <= 0 and case when is_first_step then {{ was }} else {{ is_now }} end
+                    then 1
+                else 0
+            end as bigint
+        ) as {{ count }},
+    {% endfor -%}
+    direction as n_deals
 from taken

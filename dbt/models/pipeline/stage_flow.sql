@@ -1,11 +1,7 @@
 with
 
-run as (
-    select * from {{ ref('stg_run') }}
-),
-
 weeks as (
-    select * from {{ ref('int_periods') }} where period = 'week'
+    select * from {{ ref('dim_periods') }} where period = 'week'
 ),
 
 visits as (
@@ -17,6 +13,7 @@ touched as (
     select
         weeks.period_start_on as week_on,
         weeks.next_start_on,
+        weeks.as_of,
         visits.*,
         visits.entered_on < weeks.period_start_on as is_open_at_start,
         visits.left_on is null or visits.left_on >= weeks.next_start_on as is_open_at_end,
@@ -38,22 +35,15 @@ select
     touched.source,
     cast(sum(case when touched.is_open_at_start then 1 else 0 end) as bigint) as n_open_at_start,
     cast(sum(case when touched.is_open_at_start then 0 else 1 end) as bigint) as n_entered,
-    {% for column, kinds in [
-        ('advanced', "'advance'"), ('skipped', "'skip'"), ('regressed', "'regress'"),
-        ('won', "'won'"), ('lost', "'lost'"), ('handed_over', "'pipeline_change', 'convert'"),
-        ('deleted', "'delete'"), ('merged', "'merge'"),
-    ] -%}
+    {% for count, kinds in ways_to_end() -%}
         cast(
             sum(
                 case
-                    when
-                        not touched.is_open_at_end and touched.how_ended in ({{ kinds }})
-                        then 1
-                    else
-                        0
+                    when not touched.is_open_at_end and touched.how_ended in {{ kinds }} then 1
+                    else 0
                 end
             ) as bigint
-        ) as n_{{ column }},
+        ) as {{ count }},
     {% endfor -%}
     cast(sum(case when touched.is_open_at_end then 1 else 0 end) as bigint) as n_open_at_end,
     cast(
@@ -61,9 +51,8 @@ select
             order by case when touched.is_open_at_end then touched.days_at_end end
         ) as double
     ) as median_days_at_end,
-    run.as_of
+    touched.as_of
 from touched
-cross join run
 group by
     touched.pipeline_id,
     touched.stage_id,
@@ -72,4 +61,4 @@ group by
     touched.segment,
     touched.business_area,
     touched.source,
-    run.as_of
+    touched.as_of

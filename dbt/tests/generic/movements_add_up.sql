@@ -1,10 +1,6 @@
-{# Fails with each period and cell whose opening and movements are not its closing, to the öre. #}
+{# Fails with each period and value whose opening and movements are not its closing, to the öre. #}
 {% test movements_add_up(model) %}
-{%- set columns = [
-    'period', 'period_start_on', 'seller_id', 'segment', 'business_area', 'source', 'pipeline_id',
-    'close_quarter_on', 'currency',
-] -%}
-{%- set cell = columns | join(', ') -%}
+{%- set cell = 'period, period_start_on, dimension, dimension_value, currency' -%}
 select
     {{ cell }},
     sum(case when movement = 'closing' then -n_deals else n_deals end) as n_deals,

@@ -1,6 +1,6 @@
 {# Fails with each stage, cell and week that does not open with what the last one closed with. #}
 {% test weeks_connect(model) %}
-{%- set cell = 'pipeline_id, stage_id, seller_id, segment, business_area, source' -%}
+{%- set cell = 'pipeline_id, stage_id, dimension, dimension_value' -%}
 select *
 from (
     select

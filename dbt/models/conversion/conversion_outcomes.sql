@@ -9,7 +9,7 @@ entries as (
 ),
 
 horizons as (
-    select * from {{ ref('int_horizons') }}
+    select horizon_days from {{ ref('dim_horizons') }}
 ),
 
 by_definition as (
@@ -101,6 +101,7 @@ select
     stage_id,
     seller_id,
     segment,
+    business_area,
     source,
     entered_month,
     horizon_days,

@@ -34,6 +34,7 @@ select
     followed.period,
     followed.period_start_on,
     {# Past the last day of all, so that what happened on it is within. #}
-    coalesce(followed.next_start_on, {{ add_days('run.as_of', 1) }}) as next_start_on
+    coalesce(followed.next_start_on, {{ add_days('run.as_of', 1) }}) as next_start_on,
+    run.as_of
 from followed
 cross join {{ ref('stg_run') }} as run

@@ -1,1 +1,0 @@
-select horizon_days from {{ source('raw', 'horizons') }}

@@ -1,0 +1,138 @@
+{%- set dimensions = ['seller_id', 'segment', 'business_area', 'source'] -%}
+{%- set cell = ['pipeline_id', 'stage_id', 'dimension', 'dimension_value'] | join(', ') -%}
+with
+
+weeks as (
+    select * from {{ ref('dim_periods') }} where period = 'week'
+),
+
+visits as (
+    select * from {{ ref('fct_stage_visits') }} where stage_kind = 'open'
+),
+
+comings_and_goings as (
+    select
+        pipeline_id,
+        stage_id,
+        seller_id,
+        segment,
+        business_area,
+        source,
+        {{ period_start('week', 'entered_on') }} as week_on,
+        1 as n_entered,
+        'none' as how_ended
+    from visits
+    union all
+    select
+        pipeline_id,
+        stage_id,
+        seller_id,
+        segment,
+        business_area,
+        source,
+        {{ period_start('week', 'left_on') }} as week_on,
+        0 as n_entered,
+        how_ended
+    from visits
+    where left_on is not null
+),
+
+{%- set sums = {'n_entered': 'sum(n_entered)', 'n_more': 'sum(2 * n_entered - 1)'} -%}
+{%- for count, kinds in ways_to_end() -%}
+    {%- do sums.update({count: 'sum(case when how_ended in ' ~ kinds ~ ' then 1 else 0 end)'}) -%}
+{%- endfor %}
+
+weekly as (
+    {{ by_dimension(
+        'comings_and_goings', dimensions, ['pipeline_id', 'stage_id', 'week_on'], sums
+    ) }}
+),
+
+running as (
+    select
+        *,
+        sum(n_more) over (
+            partition by {{ cell }}
+            order by week_on rows between unbounded preceding and current row
+        ) as n_open_at_end,
+        lead(week_on) over (partition by {{ cell }} order by week_on) as next_week_on
+    from weekly
+),
+
+{# Weeks in which nothing moved have what the last one ended with. #}
+flow as (
+    select
+        running.pipeline_id,
+        running.stage_id,
+        weeks.period_start_on as week_on,
+        running.dimension,
+        running.dimension_value,
+        case when weeks.period_start_on = running.week_on then 1 else 0 end as is_moving,
+        running.n_open_at_end,
+        running.n_more,
+        running.n_entered,
+        {% for count, _ in ways_to_end() -%}
+            running.{{ count }},
+        {% endfor -%}
+        weeks.as_of
+    from weeks
+    inner join running
+        on
+            weeks.period_start_on >= running.week_on
+            and (running.next_week_on is null or weeks.period_start_on < running.next_week_on)
+    where weeks.period_start_on = running.week_on or running.n_open_at_end <> 0
+),
+
+standing as (
+    select
+        visits.pipeline_id,
+        visits.stage_id,
+        visits.seller_id,
+        visits.segment,
+        visits.business_area,
+        visits.source,
+        weeks.period_start_on as week_on,
+        {{ days_between('visits.entered_on', 'weeks.next_start_on') }} as days_at_end
+    from weeks
+    inner join visits
+        on
+            weeks.next_start_on > visits.entered_on
+            and (visits.left_on is null or weeks.next_start_on <= visits.left_on)
+),
+
+ages as (
+    {{ by_dimension(
+        'standing',
+        dimensions,
+        ['pipeline_id', 'stage_id', 'week_on'],
+        {
+            'median_days_at_end':
+                'cast(percentile_cont(0.5) within group (order by days_at_end) as double)',
+        }
+    ) }}
+)
+
+select
+    flow.pipeline_id,
+    flow.stage_id,
+    flow.week_on,
+    flow.dimension,
+    flow.dimension_value,
+    cast(flow.n_open_at_end - flow.is_moving * flow.n_more as bigint) as n_open_at_start,
+    cast(flow.is_moving * flow.n_entered as bigint) as n_entered,
+    {% for count, _ in ways_to_end() -%}
+        cast(flow.is_moving * flow.{{ count }} as bigint) as {{ count }},
+    {% endfor -%}
+    cast(flow.n_open_at_end as bigint) as n_open_at_end,
+    ages.median_days_at_end,
+    flow.as_of
+from flow
+left join ages
+    on
+        flow.pipeline_id = ages.pipeline_id
+        and flow.stage_id = ages.stage_id
+        and flow.week_on = ages.week_on
+        and flow.dimension = ages.dimension
+        {# In two equations, which can be hashed. #}
+        and coalesce(flow.dimension_value, '') = coalesce(ages.dimension_value, '')
+        and (flow.dimension_value is null) = (ages.dimension_value is null)

@@ -1,0 +1,45 @@
+"""A folder of marts, built or published: a Parquet file a table, and views.sql for what follows.
+
+Belongs here: opening such a folder, the form of views.sql.
+Does not belong here: which tables and views there are (dbt), making them (`engines`).
+
+What follows from stored facts by adding up is stored nowhere: views.sql holds a statement for each
+such view, over the tables by their bare names. It is the same text in marts.duckdb and beside the
+Parquet files.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+from ingestion.sql import identifier, literal
+
+VIEWS = "views.sql"
+# Half the size of the default (snappy), and no slower to write or read.
+PARQUET = "format parquet, parquet_version v2, compression zstd"
+
+
+def opened(folder: Path) -> duckdb.DuckDBPyConnection:
+    """A connection in which every table and view of the folder has its name."""
+    connection = duckdb.connect()
+    attach(connection, folder, "main")
+    return connection
+
+
+def attach(connection: duckdb.DuckDBPyConnection, folder: Path, schema: str) -> None:
+    """Give every table and view of the folder its name in `schema`, made if it is not there."""
+    name = identifier(schema)
+    connection.execute(f"create schema if not exists {name}")
+    for path in sorted(folder.glob("*.parquet")):
+        connection.execute(
+            f"create view {name}.{identifier(path.stem)} as from read_parquet({literal(str(path))})"
+        )
+    connection.execute(f"set schema = {literal(schema)}")
+    create_views(connection, folder)
+    connection.execute("set schema = 'main'")
+
+
+def create_views(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Create the derived views where the connection stands, over tables that it has."""
+    if (folder / VIEWS).exists():
+        connection.execute((folder / VIEWS).read_text(encoding="utf-8"))
