@@ -22,7 +22,7 @@ from publishing.warehouse import Warehouse
 def build(engine: SparkEngine, warehouse: Warehouse, scratch: Path) -> list[str]:
     """Every model, data test and unit test over the inputs of a DuckDB build; what failed."""
     engine.register(warehouse.inputs(), warehouse.home)
-    (scratch / "profiles.yml").write_text(engine.profile(0))
+    (scratch / "profiles.yml").write_text(engine.profile())
     results = invoke(["build", "--profiles-dir", str(scratch)], scratch / "dbt")
     print(f"{len(results)} models and tests built on Spark")
     return [

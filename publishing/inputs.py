@@ -34,10 +34,6 @@ class BuildInputs(Stored):
         """The Parquet files of one input table."""
         return [home.root / file for file in self.files[table]]
 
-    def n_bytes(self, home: Home) -> int:
-        """The size of all files."""
-        return sum(path.stat().st_size for table in self.files for path in self.paths(table, home))
-
 
 def choose_inputs(
     home: Home, loads: list[str], as_of: date, knowledge_basis: KnowledgeBasis

@@ -40,8 +40,7 @@ class Warehouse:
         inputs = choose_inputs(self.home, loads, self.as_of, self.knowledge_basis)
         inputs.write(self.folder / "inputs.json")
         self.engine.register(inputs, self.home)
-        profile = self.engine.profile(inputs.n_bytes(self.home))
-        (self.folder / "profiles.yml").write_text(profile)
+        (self.folder / "profiles.yml").write_text(self.engine.profile())
 
     def inputs(self) -> BuildInputs:
         """What this build was begun with. Raises DamagedFile."""

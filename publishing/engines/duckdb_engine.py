@@ -47,13 +47,12 @@ class DuckDBEngine:
                 )
             connection.execute("checkpoint")
 
-    def profile(self, n_bytes: int) -> str:
-        """The text of dbt's profiles.yml for inputs of `n_bytes`."""
-        settings = f"memory_limit: {_memory_limit(n_bytes)}, preserve_insertion_order: false"
+    def profile(self) -> str:
+        """The text of dbt's profiles.yml."""
         return (
             "mellantid:\n  target: duckdb\n  outputs:\n    duckdb:\n      type: duckdb\n"
             f"      path: {json.dumps(str(self.database))}\n      threads: 2\n"
-            f"      settings: {{{settings}}}\n"
+            "      settings: {preserve_insertion_order: false}\n"
         )
 
     def hand_over(self, tables: list[str], folder: Path) -> None:
@@ -78,14 +77,6 @@ class DuckDBEngine:
     def _bare(self, query: str) -> str:
         """The query without the database and schema that DuckDB puts before tables."""
         return re.sub(rf"\b({re.escape(self.database.stem)}\.)?main\.", "", query)
-
-
-def _memory_limit(n_bytes: int) -> str:
-    """What DuckDB may hold at once; beyond it spills to disk.
-
-    Above what is needed, more memory saves no time, and what other work has is worth more.
-    """
-    return f"{1_200 + 20 * n_bytes // 1_000_000}MB"
 
 
 def _landed(table: str, files: list[Path]) -> str:

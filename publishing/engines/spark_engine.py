@@ -66,8 +66,8 @@ class SparkEngine:
         ]
         self.session.createDataFrame(rows, schema).write.saveAsTable("raw.sightings")
 
-    def profile(self, _n_bytes: int) -> str:
-        """The text of dbt's profiles.yml; its memory is the session's."""
+    def profile(self) -> str:
+        """The text of dbt's profiles.yml."""
         return (
             "mellantid:\n  target: spark\n  outputs:\n"
             "    spark: {type: spark, method: session, host: local, schema: built, threads: 2}\n"
