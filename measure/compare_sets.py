@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from ingestion.sql import identifier
-from publishing.marts import opened
+from publishing.marts import names_of, opened
 from publishing.schema import RENAMED_COLUMNS, RENAMED_TABLES
 
 
@@ -66,17 +66,11 @@ def compare_table(
     return is_alike
 
 
-def names_of(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """The tables and views of an opened set."""
-    query = "select view_name from duckdb_views() where not internal"
-    return {name for (name,) in connection.execute(query).fetchall()}
-
-
 def main(old: Path, new: Path) -> int:
     is_alike = True
     with opened(old) as before, opened(new) as after:
-        old_tables = names_of(before)
-        for table in sorted(names_of(after)):
+        old_tables = set(names_of(before))
+        for table in names_of(after):
             name = table if table in old_tables else RENAMED_TABLES.get(table, table)
             if name not in old_tables:
                 print(f"{table:<32}new")

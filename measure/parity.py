@@ -11,11 +11,10 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import duckdb
-
 from ingestion.home import Home
 from publishing.dbt_process import invoke
 from publishing.engines.spark_engine import SparkEngine
+from publishing.marts import names_of, opened
 from publishing.warehouse import Warehouse
 
 
@@ -35,15 +34,15 @@ def build(engine: SparkEngine, warehouse: Warehouse, scratch: Path) -> list[str]
 def differences(ours: Path, theirs: Path) -> list[str]:
     """Names, types and rows as multisets; doubles may differ by 1e-9, nothing else by anything."""
     found = []
-    with duckdb.connect() as connection:
-        for path in sorted(theirs.glob("*.parquet")):
-            pair = [f"'{ours / path.name}/*.parquet'", f"'{path}'"]
+    with opened(theirs) as connection:
+        for name in names_of(connection):
+            pair = [f"'{ours / name}.parquet/*.parquet'", name]
             types = [
                 [c[:2] for c in connection.execute(f"describe from {table}").fetchall()]
                 for table in pair
             ]
             if types[0] != types[1]:
-                found.append(f"{path.stem}: {set(types[0]) ^ set(types[1])}")
+                found.append(f"{name}: {set(types[0]) ^ set(types[1])}")
                 continue
             exact = ", ".join(f"{c}::varchar" for c, kind in types[1] if kind != "DOUBLE")
             near = ", ".join(c for c, kind in types[1] if kind == "DOUBLE")
@@ -55,8 +54,8 @@ def differences(ours: Path, theirs: Path) -> list[str]:
             )
             wrong = sum(not is_same(x, y) for x, y in zip(a, b, strict=False))
             if wrong or len(a) != len(b):
-                found.append(f"{path.stem}: {len(a)} and {len(b)} rows, {wrong} differ")
-            print(f"{path.stem}: {len(b)} rows compared")
+                found.append(f"{name}: {len(a)} and {len(b)} rows, {wrong} differ")
+            print(f"{name}: {len(b)} rows compared")
     return found
 
 
@@ -75,7 +74,8 @@ def main(home: Home, as_of: date, scratch: Path) -> int:
     problems = build(engine, warehouse, scratch)
     if not problems:
         marts = scratch / "marts"
-        engine.hand_over([path.stem for path in warehouse.marts.glob("*.parquet")], marts)
+        with opened(warehouse.marts) as connection:
+            engine.hand_over(names_of(connection), marts)
         problems = differences(marts, warehouse.marts)
     engine.stop()
     print("\n".join(problems) or "no difference")

@@ -26,6 +26,12 @@ def opened(folder: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def names_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Names of the tables and views of an opened folder."""
+    query = "select view_name from duckdb_views() where not internal order by view_name"
+    return [name for (name,) in connection.execute(query).fetchall()]
+
+
 def attach(connection: duckdb.DuckDBPyConnection, folder: Path, schema: str) -> None:
     """Give every table and view of the folder its name in `schema`, made if it is not there."""
     name = identifier(schema)

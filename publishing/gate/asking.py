@@ -55,13 +55,16 @@ class Sets:
         return Found(now, before)
 
     def _rows(self, query: str, tables: tuple[str, ...]) -> pd.DataFrame | None:
-        """Of the last published set; None if it had no such tables."""
+        """Of the last published set; None if it had no such tables or columns."""
         rows = self.connection.execute(
             "select table_name from duckdb_columns() where schema_name = 'before'"
         ).fetchall()
         if not set(tables) <= {name for (name,) in rows}:
             return None
-        return self.connection.execute(query).df()
+        try:
+            return self.connection.execute(query).df()
+        except duckdb.BinderException:  # of a schema some versions ago
+            return None
 
 
 def _rename(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:

@@ -31,8 +31,8 @@ class Validator:
         self.batches = asset.add_batch_definition_whole_dataframe("whole")
 
     def holds(self, frame: pd.DataFrame, expectation: Any) -> bool:
-        """Whether the frame is as expected; one without rows is only where rows are counted."""
-        if frame.empty and not type(expectation).__name__.startswith("ExpectTable"):
+        """Whether the frame is as expected; one without rows never is."""
+        if frame.empty:
             return False
         batch = self.batches.get_batch({"dataframe": frame})
         return bool(batch.validate(expectation).success)
