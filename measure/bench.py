@@ -21,7 +21,7 @@ import pandas as pd
 
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
-from ingestion.worker import READER
+from ingestion.worker import READERS
 
 HEADERS = ["Record ID", "Deal Name", "Pipeline", "Deal Stage", "Amount", "Currency", "Close Date",
            "Create Date", "Deal owner", "Deal Type", "Original Traffic Source",
@@ -63,7 +63,7 @@ def land(file: Path, folder: Path) -> tuple[float, float]:
     """(seconds, peak MB of the reader): archived, typed, checked and visible."""
     home = Home.at(folder / f"home-{file.name}")
     home.prepare()
-    READER.stop()
+    READERS.stop()
     # The reader is started by the first file of a run; this is the second.
     write_csv(home.inbox / "hubspot-crm-exports-deals-first.csv", 10)
     Landing(home).run()
@@ -75,7 +75,7 @@ def land(file: Path, folder: Path) -> tuple[float, float]:
     if outcome.outcome != "landed":
         sys.exit(outcome.message)
     target.rename(file)
-    status = READER.call(Path.read_text, Path("/proc/self/status"))
+    status = READERS.call(Path.read_text, Path("/proc/self/status"))
     peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
     return seconds, int(peak) / 1_000
 

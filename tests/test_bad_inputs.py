@@ -405,10 +405,10 @@ def test_the_reader_stays_within_its_memory(tmp_path: Path) -> None:
         "import pathlib, resource, sys\n"
         "from ingestion.home import Home\n"
         "from ingestion.landing.deciding import Landing\n"
-        "from ingestion.worker import READER\n"
+        "from ingestion.worker import READERS\n"
         "for folder in sorted(pathlib.Path(sys.argv[1]).iterdir()):\n"
         "    Landing(Home.at(folder)).run()\n"
-        "    READER.stop()\n"
+        "    READERS.stop()\n"
         "    print(folder.name, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
     )
     result = subprocess.run(

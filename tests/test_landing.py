@@ -19,8 +19,9 @@ from ingestion import worker
 from ingestion.errors import UserError, fault_in_words
 from ingestion.files import write_once
 from ingestion.home import Home
-from ingestion.landing import deciding
+from ingestion.landing import arriving, deciding
 from ingestion.landing.accounting import unaccounted
+from ingestion.landing.archiving import archive_bytes
 from ingestion.landing.deciding import Landing
 from ingestion.landing.inbox import is_new
 from ingestion.landing.manifest import read_manifests
@@ -330,7 +331,7 @@ def test_a_file_that_vanishes_while_it_is_read_stops_no_other(
     for name in ("before.csv", "meanwhile.csv"):
         (sheet.inbox / name).write_text(LONG.replace("D1", name[0]))
     (sheet.inbox / "zz.csv").write_text(LONG.replace("D1", "D9"))
-    archived = deciding.archive_bytes
+    archived = arriving.archive_bytes
 
     def vanishing(path: Path, folder: Path) -> Any:
         if path.name == "before.csv":
@@ -340,9 +341,9 @@ def test_a_file_that_vanishes_while_it_is_read_stops_no_other(
             path.unlink()
         return found
 
-    monkeypatch.setattr(deciding, "archive_bytes", vanishing)
+    monkeypatch.setattr(arriving, "archive_bytes", vanishing)
     assert outcomes(Landing(sheet).run()) == [
-        ("before.csv", "held"), ("deals.csv", "landed"), ("meanwhile.csv", "held"),
+        ("before.csv", "held"), ("deals.csv", "landed"), ("meanwhile.csv", "landed"),
         ("zz.csv", "landed"),
     ]  # fmt: skip
 
@@ -383,7 +384,7 @@ def test_a_full_disk_is_a_fault_of_the_machine_and_not_of_the_file(
     outcome = worker._outcome(filled, ())
     assert isinstance(outcome, OSError)
     assert fault_in_words(outcome) == "the disk is full; free some space and run again"
-    monkeypatch.setattr(deciding.READER, "call", lambda *_, **__: raised(outcome))
+    monkeypatch.setattr(deciding.READERS, "call", lambda *_, **__: raised(outcome))
     with pytest.raises(OSError, match="No space left"):
         Landing(sheet).run()
 
@@ -406,6 +407,63 @@ def test_the_sensor_sees_a_new_file_once(sheet: Home) -> None:
     assert not is_new(sheet)
     (sheet.inbox / "deals.csv").write_text(LONG + "D5,Lead,2026-01-05,Bo,50\n")
     assert is_new(sheet)
+
+
+@pytest.fixture
+def read(sheet: Home, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the files that a pass reads; what is there counts as long unchanged."""
+    names: list[str] = []
+
+    def archive(path: Path, folder: Path) -> Any:
+        names.append(path.name)
+        return archive_bytes(path, folder)
+
+    monkeypatch.setattr(arriving, "archive_bytes", archive)
+    monkeypatch.setattr(arriving, "SETTLED_SECONDS", -1)
+    return names
+
+
+def test_what_is_unchanged_is_not_read_again(sheet: Home, read: list[str]) -> None:
+    with zipfile.ZipFile(sheet.inbox / "more.zip", "w") as archive:
+        archive.writestr("deals.csv", LONG + "D5,Lead,2026-01-05,Bo,50\n")
+    first = Landing(sheet).run()
+    assert read == ["deals.csv", "more.zip", "member-0"]
+    second = Landing(sheet).run()
+    assert len(read) == 3
+    assert [o for _, o in outcomes(second)] == ["already_landed"] * 2
+    assert second.loads == first.loads
+
+
+def test_changed_content_lands_whatever_its_size_and_time_of_writing(
+    sheet: Home, read: list[str]
+) -> None:
+    path = sheet.inbox / "deals.csv"
+    Landing(sheet).run()
+    before, text = path.stat(), path.read_text()
+    path.write_text(text.replace("Bo", "Al"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert text != path.read_text()
+    assert is_new(sheet)
+    assert [o for _, o in outcomes(Landing(sheet).run())] == ["landed"]
+    assert not is_new(sheet)
+
+
+def test_a_file_read_just_after_it_changed_is_read_once_more(
+    sheet: Home, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arriving, "SETTLED_SECONDS", 2)
+    Landing(sheet).run()
+    Landing(sheet).run()
+    assert read == ["deals.csv"] * 2
+
+
+def test_bytes_lost_from_the_archive_are_taken_again(sheet: Home, read: list[str]) -> None:
+    (file,) = Landing(sheet).run().files
+    (sheet.archive / file.sha256).unlink()
+    Landing(sheet).run()
+    assert (sheet.archive / file.sha256).exists()
 
 
 # --- mappings ------------------------------------------------------------------------------------

@@ -73,7 +73,9 @@ def test_a_damaged_file_is_named_and_never_half_believed(
 
 def test_a_file_of_a_later_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "file.json"
-    path.write_text(RECEIPT.as_text().replace('"format_version": 2', '"format_version": 99'))
+    path.write_text(
+        RECEIPT.as_text().replace(f'"format_version": {Receipt.FORMAT}', '"format_version": 99')
+    )
     with pytest.raises(UserError, match="written by a later version"):
         Receipt.read(path)
 

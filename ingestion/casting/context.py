@@ -38,7 +38,7 @@ def casting_database(scratch: Path, name: str) -> Iterator[duckdb.DuckDBPyConnec
         connection.execute(f"attach {literal(str(scratch / f'{name}.duckdb'))} as typed")
         connection.execute("set timezone = 'UTC'")
         connection.execute(f"set memory_limit = '{DUCKDB_MEMORY}'")
-        connection.execute(f"set temp_directory = {literal(str(scratch / 'spill'))}")
+        connection.execute(f"set temp_directory = {literal(str(scratch / f'{name}-spill'))}")
         connection.execute("set autoinstall_known_extensions = false")
         # It makes a hash join of each list of words: 25 of them held 230 MB.
         connection.execute("set disabled_optimizers = 'in_clause'")

@@ -16,14 +16,14 @@ from ingestion.errors import FileHeld, FileRejected
 from ingestion.landing.inbox import SIDECAR
 from ingestion.readers import archive, encoding
 from ingestion.reasons import Rejection
-from ingestion.worker import READER
+from ingestion.worker import READERS
 
 # How long a text whose last line has no end counts as still being written.
 UNFINISHED_SECONDS = 60
 
 
-def archive_bytes(path: Path, folder: Path) -> tuple[str, Path]:
-    """Copy the bytes under their hash; refuse what is not a plain file.
+def archive_bytes(path: Path, folder: Path) -> tuple[str, os.stat_result]:
+    """Copy the bytes under their hash; refuse what is not a plain file. Returns hash and status.
 
     Raises FileHeld for a file that changes meanwhile, cannot be opened now, or looks cut short
     and is so new that it may still be being written.
@@ -50,10 +50,9 @@ def archive_bytes(path: Path, folder: Path) -> tuple[str, Path]:
     ):
         temporary.unlink()
         raise FileHeld("may still be being written; the next run takes it up")
-    archived = folder / digest.hexdigest()
     temporary.chmod(0o600)
-    temporary.replace(archived)
-    return digest.hexdigest(), archived
+    temporary.replace(folder / digest.hexdigest())
+    return digest.hexdigest(), after
 
 
 def _opened(path: Path) -> int:
@@ -85,7 +84,7 @@ def archive_members(archived: Path, scratch: Path) -> list[tuple[str, Path]] | N
             return None
     folder = scratch / f"members-{archived.name}"
     folder.mkdir(exist_ok=True)
-    found = READER.call(archive.unpacked, archived, folder, size=archived.stat().st_size)
+    found = READERS.call(archive.unpacked, archived, folder, size=archived.stat().st_size)
     if found is None:
         return None
     places = {member: place for member, place in found if not member.endswith(SIDECAR)}

@@ -1,43 +1,43 @@
-"""What becomes of each file: archived, recognised, landed once, landed again, rejected or held.
+"""What becomes of each file: recognised, landed once, landed again, rejected or held.
 
-Belongs here: one pass over the inbox, load identity, the atomic rename that makes a load visible,
+Belongs here: one pass over all files, load identity, the atomic rename that makes a load visible,
 which loads are in force.
-Does not belong here: copying bytes (`archiving`), reading them (`loads`, in a process of its own).
+Does not belong here: which bytes have come (`arriving`), reading them (`loads`, in processes of
+their own).
 """
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Callable
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime
 from functools import cached_property
 from pathlib import Path
 
 from ingestion.company import Company
-from ingestion.errors import FileHeld, FileRejected, UserError
+from ingestion.errors import FileRejected, UserError
 from ingestion.files import file_hash, fsync_folder
 from ingestion.home import Home
 from ingestion.landing.accounting import unknown_stages
-from ingestion.landing.archiving import archive_bytes, archive_members
-from ingestion.landing.inbox import inbox_files, inbox_name, seen_name, sidecar_text
+from ingestion.landing.arriving import Arrival, Arrivals
+from ingestion.landing.inbox import inbox_files
 from ingestion.landing.known_at import declared_known_at
 from ingestion.landing.loads import Job, write_load
 from ingestion.landing.manifest import LoadManifest, undamaged
-from ingestion.landing.receipts import Receipt, all_receipts, read_receipt, receipt_file
-from ingestion.landing.report import FileOutcome, Report
+from ingestion.landing.receipts import TIME, Receipt, Receipts
+from ingestion.landing.report import FileOutcome, Report, rejected
 from ingestion.mappings.forms import Cell, FileMapping, KnownAt, TableMapping
 from ingestion.mappings.loading import FileKind, Mappings
 from ingestion.reasons import Rejection
 from ingestion.recognition import recognised
 from ingestion.shown import printable
 from ingestion.tables import TABLES
-from ingestion.worker import READER
+from ingestion.worker import READERS
 
 Say = Callable[[str], None]
 
-TIME = "%Y-%m-%d %H:%M:%S"
 ALWAYS = "1970-01-01 00:00:00"
 
 
@@ -61,9 +61,12 @@ class Landing:
         with tempfile.TemporaryDirectory(prefix="mellantid-") as scratch:
             self.scratch = Path(scratch)
             self._clean()
-            outcomes: list[FileOutcome] = []
-            for path in inbox_files(self.home):
-                outcomes += self._arrived(path, inbox_name(path, self.home))
+            self.receipts = Receipts(self.home, is_written=not self.dry_run)
+            folder = self.scratch if self.dry_run else self.home.archive
+            arrivals = Arrivals(self.home, self.receipts, folder, self.scratch)
+            outcomes = self._landed_each(
+                [arrived for path in inbox_files(self.home) for arrived in arrivals.of(path)]
+            )
             outcomes += self._relanded({outcome.sha256 for outcome in outcomes})
             loads = self._in_force(outcomes)
             unknown = self._unknown_stages(loads) if self.dry_run else []
@@ -81,51 +84,38 @@ class Landing:
                 for left in folder.glob(".tmp-*"):
                     shutil.rmtree(left) if left.is_dir() else left.unlink()
 
-    def _keep(self, receipt: Receipt) -> None:
-        if not self.dry_run:
-            receipt.write(receipt_file(self.home, receipt.sha256))
+    def _landed_each(self, arrived: Sequence[Arrival | FileOutcome]) -> list[FileOutcome]:
+        """What becomes of each, in order: the same bytes in turn, others side by side."""
+        same: dict[str, list[Arrival]] = {}
+        for arrival in arrived:
+            if isinstance(arrival, Arrival):
+                same.setdefault(arrival.sha256, []).append(arrival)
+        with ThreadPoolExecutor(READERS.count) as pool:
+            found = dict(zip(same, pool.map(self._landed_same, same.values()), strict=True))
+        return [
+            outcome
+            for arrival in arrived
+            for outcome in (
+                next(found[arrival.sha256]) if isinstance(arrival, Arrival) else [arrival]
+            )
+        ]
+
+    def _landed_same(self, arrivals: list[Arrival]) -> Iterator[list[FileOutcome]]:
+        return iter([self._landed_one(arrival) for arrival in arrivals])
 
     # --- one file --------------------------------------------------------------------------------
 
-    def _arrived(self, path: Path, name: str) -> list[FileOutcome]:
-        """What becomes of a file in the inbox, or of a member of an archive there."""
-        shown = printable(name)
-        self.say(f"reading {shown}")
-        sha256 = ""
+    def _landed_one(self, arrival: Arrival) -> list[FileOutcome]:
+        """What becomes of archived bytes."""
+        receipt = self.receipts.get(arrival.sha256)
+        if receipt is None:
+            raise KeyError(arrival.sha256)
         try:
-            folder = self.scratch if self.dry_run else self.home.archive
-            sha256, archived = archive_bytes(path, folder)
-            receipt = self._with_name(sha256, path, name)
-            if members := archive_members(archived, self.scratch):
-                when = path.stat()
-                outcomes = []
-                for member, place in members:
-                    os.utime(place, ns=(when.st_atime_ns, when.st_mtime_ns))
-                    outcomes += self._arrived(place, f"{name}/{member}")
-                return outcomes
-            return self._land(shown, archived, receipt)
-        except FileHeld as held:
-            return [FileOutcome(name=shown, outcome="held", message=f"{shown}: {held}")]
+            return self._land(arrival.name, arrival.archived, receipt)
         except FileRejected as error:
-            return [_rejected(shown, f"{shown}: {error}", error, sha256)]
-
-    def _with_name(self, sha256: str, path: Path, name: str) -> Receipt:
-        """The receipt of these bytes, with this name and the file's size and time added."""
-        try:
-            seen = seen_name(path, name)
-        except FileNotFoundError as error:
-            raise FileHeld("was taken away meanwhile; the next run looks again") from error
-        receipt = read_receipt(self.home, sha256) or Receipt(
-            sha256=sha256,
-            bytes=seen.size,
-            first_name=name,
-            arrived_at=f"{datetime.now(UTC):{TIME}}",
-        )
-        others = tuple(n for n in receipt.names if n.name != name)
-        sidecar = sidecar_text(path) or receipt.sidecar
-        receipt = receipt.model_copy(update={"names": (*others, seen), "sidecar": sidecar})
-        self._keep(receipt)
-        return receipt
+            where = " (archived)" if arrival.has_left_inbox else ""
+            message = f"{arrival.name}{where}: {error}"
+            return [rejected(arrival.name, message, error, arrival.sha256)]
 
     def _land(self, name: str, archived: Path, receipt: Receipt) -> list[FileOutcome]:
         """Land archived bytes, sheet by sheet, unless these very loads are there already."""
@@ -133,10 +123,11 @@ class Landing:
         relands = bool(receipt.file_kinds)
         is_same = receipt.mappings == self.mappings.fingerprint
         if not is_same or not all(self._done(receipt, *item) for item in file_kinds.items()):
+            self.say(f"reading {name}")
             _check_archived(archived, receipt)
             names = [Path(seen.name).name for seen in receipt.names]
             known = self.mappings.file_kinds
-            found = READER.call(
+            found = READERS.call(
                 recognised, archived, names, known, self.scratch, size=receipt.bytes
             )
             file_kinds = {sheet or "": known[label] for sheet, label in found.labels.items()}
@@ -155,7 +146,7 @@ class Landing:
                 "mappings": self.mappings.fingerprint,
             }
         )
-        self._keep(receipt)
+        self.receipts.keep(receipt)
         return [
             _outcome(f"{name} [{sheet}]" if len(loads) > 1 else name, outcome, receipt, manifest)
             for sheet, outcome, manifest in loads
@@ -194,7 +185,7 @@ class Landing:
             temporary,
             self.scratch,
         )
-        manifest = READER.call(write_load, job, size=archived.stat().st_size)
+        manifest = READERS.call(write_load, job, size=archived.stat().st_size)
         # What is damaged makes room; killed in between, the load is missing and lands next time.
         shutil.rmtree(self._landed / identity, ignore_errors=True)
         temporary.replace(self._landed / identity)
@@ -215,23 +206,24 @@ class Landing:
 
     def _relanded(self, seen: set[str]) -> list[FileOutcome]:
         """Archived files that left the inbox but whose mapping or declaration has changed."""
-        outcomes = []
-        for receipt in all_receipts(self.home):
-            if receipt.sha256 in seen or not receipt.file_kinds:
-                continue
-            name = printable(receipt.first_name)
-            try:
-                found = self._land(name, self.home.archive / receipt.sha256, receipt)
-            except FileRejected as error:
-                found = [_rejected(name, f"{name} (archived): {error}", error)]
-            outcomes += [outcome for outcome in found if outcome.outcome != "already_landed"]
-        return outcomes
+        arrivals = [
+            Arrival(
+                printable(receipt.first_name),
+                receipt.sha256,
+                self.home.archive / receipt.sha256,
+                has_left_inbox=True,
+            )
+            for receipt in self.receipts
+            if receipt.sha256 not in seen and receipt.file_kinds
+        ]
+        outcomes = self._landed_each(arrivals)
+        return [outcome for outcome in outcomes if outcome.outcome != "already_landed"]
 
     def _in_force(self, outcomes: list[FileOutcome]) -> list[str]:
         """The loads the marts are built from: one per archived file, as its mapping now says."""
         loads = {outcome.load_id for outcome in outcomes if outcome.load_id}
         systems = {outcome.file_kind.partition("/")[0] for outcome in outcomes}
-        for receipt in all_receipts(self.home):
+        for receipt in self.receipts:
             for sheet, file_kind in self._known_kinds(receipt).items():
                 identity = load_id(receipt.sha256, sheet, file_kind)
                 if (self._landed / identity).exists():
@@ -278,12 +270,6 @@ def _check_archived(archived: Path, receipt: Receipt) -> None:
     """Raises FileRejected for bytes that are no longer those that came."""
     if not archived.is_file() or file_hash(archived) != receipt.sha256:
         raise FileRejected(Rejection.ARCHIVE_DAMAGED, "is damaged in the archive")
-
-
-def _rejected(name: str, message: str, error: FileRejected, sha256: str = "") -> FileOutcome:
-    return FileOutcome(
-        name=name, outcome="rejected", sha256=sha256, rule=error.reason, message=message
-    )
 
 
 def _outcome(name: str, outcome: str, receipt: Receipt, manifest: LoadManifest) -> FileOutcome:

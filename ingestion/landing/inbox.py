@@ -58,26 +58,33 @@ def is_hidden(name: str) -> bool:
 
 
 def is_new(home: Home) -> bool:
-    """Whether the inbox holds a file that no receipt knows by name, size and time.
+    """Whether the inbox holds a file that no receipt knows as it is now.
 
     For the sensor: cheap, and only a trigger. What has landed is decided by content.
     """
-    known = {seen for receipt in all_receipts(home) for seen in receipt.names}
+    known = {seen.state for receipt in all_receipts(home) for seen in receipt.names}
     for path in inbox_files(home):
         # A link or pipe never gets a receipt; it must not trigger a run a minute.
         try:
-            is_plain = stat.S_ISREG(path.lstat().st_mode) and os.access(path, os.R_OK)
-            if is_plain and seen_name(path, inbox_name(path, home)) not in known:
-                return True
+            status = path.lstat()
         except FileNotFoundError:
             continue
+        is_plain = stat.S_ISREG(status.st_mode) and os.access(path, os.R_OK)
+        if is_plain and seen_name(status, inbox_name(path, home)).state not in known:
+            return True
     return False
 
 
-def seen_name(path: Path, name: str) -> SeenName:
+def seen_name(status: os.stat_result, name: str, is_settled: bool = False) -> SeenName:
     """The file as a receipt remembers it."""
-    status = path.lstat()
-    return SeenName(name=name, size=status.st_size, mtime_ns=status.st_mtime_ns)
+    return SeenName(
+        name=name,
+        size=status.st_size,
+        mtime_ns=status.st_mtime_ns,
+        ctime_ns=status.st_ctime_ns,
+        inode=status.st_ino,
+        is_settled=is_settled,
+    )
 
 
 def inbox_name(path: Path, home: Home) -> str:

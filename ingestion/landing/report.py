@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ingestion.errors import FileRejected
 from ingestion.home import Home
 from ingestion.stored import Stored
 
@@ -64,6 +65,13 @@ class Report(Stored):
     def having(self, *outcomes: str) -> list[FileOutcome]:
         """The files with one of these outcomes."""
         return [file for file in self.files if file.outcome in outcomes]
+
+
+def rejected(name: str, message: str, error: FileRejected, sha256: str = "") -> FileOutcome:
+    """The outcome of a file that was not taken in."""
+    return FileOutcome(
+        name=name, outcome="rejected", sha256=sha256, rule=error.reason, message=message
+    )
 
 
 def save_report(home: Home, report: Report) -> None:

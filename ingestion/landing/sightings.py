@@ -16,10 +16,9 @@ from ingestion.company import Company
 from ingestion.home import Home
 from ingestion.landing.known_at import day_in, known_by_name
 from ingestion.landing.manifest import read_manifests
-from ingestion.landing.receipts import Receipt, SeenName, read_receipt
+from ingestion.landing.receipts import TIME, Receipt, SeenName, read_receipt
 from ingestion.mappings.loading import FileKind, Mappings
 
-TIME = "%Y-%m-%d %H:%M:%S"
 # What a browser adds to the name of a second download.
 COPY = re.compile(r"\((\d{1,3})\)(?=\.\w+(\.gz)?$)")
 # A time of day behind the day: 2026-10-01T18:30, 2026-10-01_1830, 2026-10-01 18.30.05.

@@ -18,7 +18,7 @@ from ingestion.mappings.loading import SHIPPED, Mappings
 from ingestion.proposing.findings import ColumnProposal, Proposal
 from ingestion.proposing.proposal import propose
 from ingestion.settings import read_yaml, validated
-from ingestion.worker import READER
+from ingestion.worker import READERS
 
 
 def propose_for(home: Home, file: Path) -> Proposal:
@@ -31,7 +31,7 @@ def propose_for(home: Home, file: Path) -> Proposal:
     if not file.is_file():
         raise UserError(f"{file.name}: is not a plain file")
     with tempfile.TemporaryDirectory(prefix="mellantid-") as scratch:
-        return READER.call(
+        return READERS.call(
             propose,
             file.absolute(),
             file.name,
