@@ -1,10 +1,10 @@
 """Commands that build: run, reconstruct.
 
-Belongs here: their arguments and what they say. `run` is the same Dagster job as the schedule's.
+Belongs here: their arguments and what they say. `run` takes the steps of Dagster's job without it.
 """
 
 import logging
-import shutil
+import traceback
 from datetime import date
 from pathlib import Path
 
@@ -28,62 +28,46 @@ from ingestion.home import Home
 from ingestion.landing.report import last_report
 from ingestion.mappings.loading import Mappings
 from publishing.failures import Failure
-from publishing.lease import lease
+from publishing.lease import Lease, LeaseHeld, lease
 from publishing.set_manifest import SetManifest
 from publishing.sets import PublishedSets
-
-DAGSTER_SETTINGS = Path(__file__).parents[1] / "dagster_project" / "dagster.yaml"
 
 
 @click.command()
 @click.option("--as-of", callback=as_day, help="The day to speak of; today if left out.")
+@click.option("--force", is_flag=True, help="Build even where nothing is new.")
 @click.pass_obj
-def run(home_path: str, as_of: date | None) -> None:
-    """Take in the inbox, build, check and publish."""
+def run(home_path: str, as_of: date | None, force: bool) -> None:
+    """Take in the inbox, build, check and publish; unless nothing is new since the day's set."""
     with errors_as_messages():
         home = Home.at(home_path)
         company = home.prepare()
         Mappings.of(home, company)
         day = checked_day(as_of, company)
-        with lease(home, "mellantid run"):
-            code = _run(home, day)
+        with lease(home, "mellantid run") as held:
+            code = _run(home, day, held, force)
     leave(code)
 
 
-def _run(home: Home, day: date) -> int:
+def _run(home: Home, day: date, held: Lease, is_forced: bool) -> int:
+    from publishing.day import run_day
+
     show_progress()
-    logging.getLogger("mellantid").info("starting Dagster")
-    import dagster as dg
-
-    from dagster_project.definitions import build_defs
-    from dagster_project.triggers import JOB
-
-    job = build_defs(home).resolve_job_def(JOB)
-    with dg.DagsterInstance.from_config(str(_dagster_folder(home))) as instance:
-        result = job.execute_in_process(
-            instance=instance,
-            partition_key=day.isoformat(),
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
     sets = PublishedSets(home)
-    if result.success:
-        _say_published(home, sets, *sets.of_run(result.run_id))
-        return 0
-    failure: Failure | None = sets.status().refused
-    if failure is None or failure.run_id != result.run_id:
-        reasons = ["see the run in Dagster's UI (make dev)"]
-        failure = Failure(run_id=result.run_id, kind="fault", reasons=reasons, new_files=[])
-    return _say_failure(sets, day, failure)
-
-
-def _dagster_folder(home: Home) -> Path:
-    """The home's own Dagster folder, with its settings."""
-    folder = home.root / "dagster"
-    folder.mkdir(exist_ok=True)
-    if not (folder / DAGSTER_SETTINGS.name).exists():
-        shutil.copy(DAGSTER_SETTINGS, folder)
-    return folder
+    try:
+        manifest = run_day(home, day, held, logging.getLogger("mellantid").info, is_forced)
+    except Exception as error:
+        failure = sets.status().refused
+        if failure is None:
+            raise
+        if failure.kind == "fault" and not isinstance(error, (OSError, LeaseHeld)):
+            traceback.print_exc()
+        return _say_failure(sets, day, failure)
+    if manifest.epoch != held.epoch:
+        say(f"nothing new since {manifest.published_at}: the same files, settings and code")
+        say("           --force builds again")
+    _say_published(home, sets, sets.folder / manifest.run, manifest)
+    return 0
 
 
 def _say_published(home: Home, sets: PublishedSets, folder: Path, manifest: SetManifest) -> None:

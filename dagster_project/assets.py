@@ -23,7 +23,7 @@ from publishing.catalogue import PublishedTable, estimate_tables, manifest_path,
 from publishing.day import Day
 from publishing.dbt_process import DBT_PROJECT
 from publishing.gate import landed_files
-from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult, Refused
+from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
 from publishing.gate.expectations import EXPECTATIONS
 from publishing.lease import Lease, lease
 
@@ -96,10 +96,7 @@ def _landing(home: Home) -> dg.AssetsDefinition:
     def landing(context: dg.AssetExecutionContext) -> Iterator[Any]:
         """Take in what the inbox holds; exactly once by content."""
         report, results = day.land(home, context.run_id, log.info)
-        counts = {
-            name: len(report.having(name)) for name in ("landed", "relanded", "already_landed")
-        }
-        log.info("landed %s", ", ".join(f"{n} {name}" for name, n in counts.items()))
+        log.info("landed %s", report.counted())
         for table in TABLES:
             yield dg.MaterializeResult(asset_key=["raw", table])
         for result in results:
@@ -146,10 +143,7 @@ def _models(home: Home, days: dg.DailyPartitionsDefinition) -> dg.AssetsDefiniti
         for result in built.tests:
             if result.name in assets:
                 yield _check(result, assets[result.name])
-        if built.broken:
-            raise dg.Failure(f"dbt could not build {'; '.join(built.broken)}")
-        if faults := built.faults():
-            raise Refused("; ".join(faults))
+        built.refuse_faults()
 
     return models
 

@@ -4,7 +4,6 @@ Belongs here: the job, its schedule, the inbox sensor, alerts, the record of a f
 Does not belong here: what the job does (`assets`), why it failed (`publishing.failures`).
 """
 
-import logging
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -14,10 +13,7 @@ import dagster as dg
 from ingestion.company import Company
 from ingestion.home import Home
 from ingestion.landing.inbox import is_new
-from publishing.failures import explain_failure
-from publishing.sets import PublishedSets
-
-log = logging.getLogger("mellantid")
+from publishing import day
 
 JOB = "daily"
 ACTIVE = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING]
@@ -59,10 +55,7 @@ def _record_failure(home: Home) -> dg.HookDefinition:
     @dg.failure_hook
     def record_failure(context: dg.HookContext) -> None:
         """Tell status.js that this run was refused or failed; the last good set stands."""
-        log.debug("failed in %s", context.op.name)
-        sets = PublishedSets(home)
-        failure = explain_failure(home, context.run_id, context.op_exception, sets.whole_current())
-        sets.save_status(refused=failure)
+        day.record_failure(home, context.run_id, context.op_exception)
 
     return record_failure
 

@@ -2,13 +2,14 @@
 
     land → begin → build → estimate → audit → publish
 
-Belongs here: what each step calls, and which check results it leaves.
+Belongs here: what each step calls, which check results it leaves, and what ends a day early.
 Does not belong here: the work of a step, when a day runs (`dagster_project`, cron).
 
-Dagster's assets, `reconstruct` and the tests all call these; a step may run in another process than
-the one before it, so what passes between them lies in the home.
+The command line runs them one after the other (`run_day`), Dagster's assets each by itself; so what
+passes between them lies in the home.
 """
 
+import uuid
 from collections.abc import Callable
 from datetime import date
 
@@ -18,12 +19,14 @@ from ingestion.landing.report import Report, save_report
 from publishing import dbt_build, estimates
 from publishing.catalogue import published_models, published_tables, test_names
 from publishing.dbt_build import Built
+from publishing.failures import Failure, explain_failure
 from publishing.gate import asking, expectations, landed_files
-from publishing.gate.checks import FAILED, CheckResult, Refused, Results
+from publishing.gate.checks import CheckResult, Results, refuse_failed
 from publishing.inputs import KnowledgeBasis
 from publishing.lease import Lease
 from publishing.set_manifest import SetManifest
 from publishing.sets import PublishedSets
+from publishing.standing import standing_set
 from publishing.warehouse import Warehouse
 
 Say = Callable[[str], None]
@@ -103,6 +106,40 @@ class Day:
         return manifest
 
 
+def run_day(
+    home: Home, as_of: date, lease: Lease, say: Say, is_forced: bool = False
+) -> SetManifest:
+    """All steps of a day, from the inbox to the published set. Returns its manifest: an earlier
+    one's where nothing is new since then, unless `is_forced`.
+
+    Raises Refused as soon as a check fails; whatever ends the day is told in status.js.
+    """
+    run_id = uuid.uuid4().hex
+    try:
+        report, results = land(home, run_id, say)
+        say(f"landed {report.counted()}")
+        refuse_failed(results)
+        if not is_forced and (standing := standing_set(home, as_of, report.loads)):
+            return standing
+        day = Day(home, as_of, run_id, say)
+        day.begin(report.loads)
+        day.build().refuse_faults()
+        refuse_failed([day.estimate()])
+        refuse_failed(day.audit())
+        return day.publish(lease)
+    except Exception as error:
+        record_failure(home, run_id, error)
+        raise
+
+
+def record_failure(home: Home, run_id: str, error: BaseException | None) -> Failure:
+    """Tell status.js that this run was refused or failed; the last good set stands."""
+    sets = PublishedSets(home)
+    failure = explain_failure(home, run_id, error, sets.whole_current())
+    sets.save_status(refused=failure)
+    return failure
+
+
 def reconstruct(home: Home, as_of: date, loads: list[str], say: Say) -> Warehouse:
     """A past day as the CRM knew it then, from these loads; never published.
 
@@ -110,10 +147,7 @@ def reconstruct(home: Home, as_of: date, loads: list[str], say: Say) -> Warehous
     """
     day = Day(home, as_of, f"reconstruct-{as_of}", say, "as_reconstructed")
     day.begin(loads)
-    if faults := day.build().faults():
-        raise Refused("; ".join(faults))
-    result = day.estimate()
-    if result.outcome == FAILED:
-        raise Refused(f"{result.name}: {result.detail}")
+    day.build().refuse_faults()
+    refuse_failed([day.estimate()])
     day.warehouse.retire_others(home.company().keep_warehouses)
     return day.warehouse

@@ -17,7 +17,7 @@ import duckdb
 
 from publishing.catalogue import manifest_path, nodes, test_names
 from publishing.dbt_process import TARGET, invoke
-from publishing.gate.checks import FAILED, PASSED, CheckResult
+from publishing.gate.checks import FAILED, PASSED, CheckResult, refuse_failed
 from publishing.warehouse import Warehouse
 
 
@@ -33,6 +33,12 @@ class Built:
         """What broke or failed, a line each."""
         failed = (test for test in self.tests if test.outcome == FAILED)
         return [*self.broken, *(f"{test.name}: {test.detail}" for test in failed)]
+
+    def refuse_faults(self) -> None:
+        """Raise RuntimeError for a model that broke, a defect; Refused for a test that failed."""
+        if self.broken:
+            raise RuntimeError(f"dbt could not build {'; '.join(self.broken)}")
+        refuse_failed(self.tests)
 
 
 def build(warehouse: Warehouse, say: Callable[[str], None]) -> Built:

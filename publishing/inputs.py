@@ -1,26 +1,36 @@
-"""What dbt reads of a home: the landed files of each input table, and the run's own row.
+"""What a build depends on: the landed files of each input table, the run's own row, settings, code.
 
 Belongs here: choosing them once, for every engine alike.
 Does not belong here: telling an engine about them (`engines`).
 """
 
+import hashlib
+import json
 from datetime import date, datetime
+from functools import cache
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from ingestion.company import Company
 from ingestion.home import Home
 from ingestion.landing.sightings import sightings
+from ingestion.mappings.loading import Mappings
 from ingestion.stored import Stored
 from ingestion.tables import TABLES
 
 # What exports said by a day, or what the CRM knew by then as later exports tell: never mixed.
 KnowledgeBasis = Literal["as_known", "as_reconstructed"]
 
+CHECKOUT = Path(__file__).parents[1]
+ROOMS = ("ingestion", "dbt", "analysis", "publishing", "dagster_project", "dashboard")
+CODE = {".py", ".sql", ".yml", ".yaml", ".md"}
+
 
 class BuildInputs(Stored):
     """inputs.json of a build. `run` is the one row of `raw.run`, `files` lie below the home;
-    `sightings` are the rows of `raw.sightings`.
+    `sightings` are the rows of `raw.sightings`, `settings_hash` stands for company.yml, mappings
+    and code.
     """
 
     REMEDY: ClassVar[str] = "run again: the build begins anew"
@@ -29,6 +39,11 @@ class BuildInputs(Stored):
     files: dict[str, list[str]]
     run: dict[str, str | int]
     sightings: list[tuple[str, str | None, int, str]]
+    settings_hash: str
+
+    def content_hash(self) -> str:
+        """SHA-256 of all of it: builds with the same one make the same set."""
+        return hashlib.sha256(self.as_text().encode()).hexdigest()
 
     def paths(self, table: str, home: Home) -> list[Path]:
         """The Parquet files of one input table."""
@@ -47,9 +62,34 @@ def choose_inputs(
         ]
         for table in TABLES
     }
-    run = _run_row(home.company(), as_of, knowledge_basis)
-    seen = [(s.load_id, s.known_at, s.made_number, s.series) for s in sightings(home, loads)]
-    return BuildInputs(loads=loads, files=files, run=run, sightings=seen)
+    company = home.company()
+    mappings = Mappings.of(home, company)
+    kinds = {label: kind.hash for label, kind in mappings.file_kinds.items()}
+    mapped = json.dumps([kinds, mappings.stages], sort_keys=True, default=str)
+    settings = "\n".join((company.model_dump_json(), mapped, _code_hash()))
+    return BuildInputs(
+        loads=loads,
+        files=files,
+        run=_run_row(company, as_of, knowledge_basis),
+        sightings=[
+            (seen.load_id, seen.known_at, seen.made_number, seen.series)
+            for seen in sightings(home, loads, company, mappings)
+        ],
+        settings_hash=hashlib.sha256(settings.encode()).hexdigest(),
+    )
+
+
+@cache
+def _code_hash() -> str:
+    """SHA-256 of the project's files as they lie in the checkout, and the libraries' versions."""
+    digest = hashlib.sha256()
+    for room in ROOMS:
+        for path in sorted((CHECKOUT / room).rglob("*")):
+            if path.suffix in CODE and "target" not in path.parts:
+                digest.update(f"{path.relative_to(CHECKOUT)}\n".encode() + path.read_bytes())
+    libraries = sorted(f"{found.name} {found.version}" for found in distributions())
+    digest.update("\n".join(libraries).encode())
+    return digest.hexdigest()
 
 
 def _run_row(

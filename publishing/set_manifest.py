@@ -52,10 +52,11 @@ class LoadFacts(BaseModel):
 
 class SetManifest(Stored):
     """published/<run>/manifest.json. `files` maps every other file of the set to its SHA-256;
-    `views` are derived from the tables, columns by their DuckDB types.
+    `views` are derived from the tables, columns by their DuckDB types; `inputs_hash` is that of the
+    inputs it was built from, empty where none was kept.
     """
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
     REMEDY: ClassVar[str] = "delete the set's folder, or restore it from backup"
 
     run: str
@@ -65,6 +66,7 @@ class SetManifest(Stored):
     published_at: str
     schema_version: int
     code_version: str
+    inputs_hash: str
     tables: dict[str, TableContent]
     views: dict[str, dict[str, str]]
     checks: list[CheckResult]
@@ -72,10 +74,13 @@ class SetManifest(Stored):
     files: dict[str, str]
 
     @classmethod
-    def upgraded(cls, content: dict[str, Any], _version: int) -> dict[str, Any]:
+    def upgraded(cls, content: dict[str, Any], version: int) -> dict[str, Any]:
         """Until format 2 the file kind of a load was called `entry`; until 3 there were no views,
-        and content hashes were of sorted rows.
+        and content hashes were of sorted rows; until 4 no hash of the inputs.
         """
+        content = {**content, "inputs_hash": ""}
+        if version > 2:
+            return content
         loads = [
             {("file_kind" if key == "entry" else key): value for key, value in load.items()}
             for load in content["loads"]

@@ -130,7 +130,8 @@ class PublishedSets:
         contents, views = _write_tables(warehouse, tables, temporary)
         if warehouse.docs.exists():
             shutil.copytree(warehouse.docs, temporary / "docs")
-        loads = read_manifests(self.home, warehouse.inputs().loads)
+        inputs = warehouse.inputs()
+        loads = read_manifests(self.home, inputs.loads)
         written = [path for path in sorted(temporary.rglob("*")) if path.is_file()]
         manifest = SetManifest(
             run=name,
@@ -140,6 +141,7 @@ class PublishedSets:
             published_at=now(),
             schema_version=schema.SCHEMA_VERSION,
             code_version=code_version(),
+            inputs_hash=inputs.content_hash(),
             tables=contents,
             views=views,
             checks=results,

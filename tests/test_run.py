@@ -1,4 +1,7 @@
-"""The daily job, end to end: what must be seen when files come again, fail, or a run dies."""
+"""A day, end to end: what must be seen when files come again, fail, or a run dies.
+
+`run_job` is Dagster's job, `ran` and the command take the same steps without it.
+"""
 
 import errno
 import json
@@ -18,11 +21,16 @@ from conftest import hashes
 from cli.messages import errors_as_messages
 from ingestion.errors import UserError
 from ingestion.home import Home
+from ingestion.landing.deciding import Landing
 from ingestion.landing.report import last_report
+from publishing.day import run_day
+from publishing.failures import Failure
+from publishing.gate.checks import Refused
 from publishing.gate.expectations import EXPECTATIONS
-from publishing.lease import LeaseHeld
+from publishing.lease import LeaseHeld, lease
 from publishing.set_manifest import read_manifest
 from publishing.sets import PublishedSets
+from publishing.standing import standing_set
 from simulation.histories import simulate
 from simulation.home import write_home
 
@@ -37,13 +45,24 @@ def company_home(tmp_path: Path) -> Home:
     return Home.at(tmp_path / "home")
 
 
+def ran(home: Home, day: date) -> bool:
+    """Whether a run of the day without Dagster published."""
+    home.prepare()
+    with lease(home, "test") as held:
+        try:
+            run_day(home, day, held, lambda text: None)
+        except Refused:
+            return False
+    return True
+
+
 @pytest.fixture(scope="module")
-def first_day(tmp_path_factory: pytest.TempPathFactory, run_job: RunJob) -> Home:
+def first_day(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """The company's home after its first day, run without disturbance; not to be changed."""
     root = tmp_path_factory.mktemp("first") / "home"
     write_home(simulate(120, 3, DAY), root)
     home = Home.at(root)
-    assert run_job(home, DAY)
+    assert ran(home, DAY)
     return home
 
 
@@ -65,7 +84,7 @@ def as_next_day(home: Home, change: Callable[[str], str]) -> str:
 
 
 def test_a_run_publishes_and_content_depends_on_nothing_but_the_files(
-    published_home: Home, run_job: RunJob
+    published_home: Home,
 ) -> None:
     home, published = published_home, PublishedSets(published_home)
     first = published.current()
@@ -75,7 +94,7 @@ def test_a_run_publishes_and_content_depends_on_nothing_but_the_files(
     assert "pipeline_movement" in page and str(home.root) not in page
     # The same file again under another name.
     shutil.copy(deals_file(home), home.inbox / "the same.csv")
-    assert run_job(home, DAY)
+    assert ran(home, DAY)
     second = published.current()
     assert second is not None
     assert second != first
@@ -88,7 +107,7 @@ def test_a_run_publishes_and_content_depends_on_nothing_but_the_files(
     shutil.rmtree(home.warehouse)
     for path in home.inbox.iterdir():
         path.unlink()
-    assert run_job(home, DAY)
+    assert ran(home, DAY)
     third = published.current()
     assert third is not None
     assert hashes(third) == before
@@ -98,7 +117,7 @@ def test_a_run_publishes_and_content_depends_on_nothing_but_the_files(
     mapping.write_text(content.replace("Closed Lost: lost", "Closed Lost: won"))
     assert mapping.read_text() != content
     # What was lost long ago is won now: not without a person saying so.
-    assert not run_job(home, DAY)
+    assert not ran(home, DAY)
     refused = published.status().refused
     assert refused is not None
     checks = [reason.partition(":")[0] for reason in refused.reasons]
@@ -106,7 +125,7 @@ def test_a_run_publishes_and_content_depends_on_nothing_but_the_files(
     accepted = [{"check": check, "as_of": DAY, "why": "lost meant won"} for check in checks]
     company = yaml.safe_load(home.company_file.read_text()) or {}
     home.company_file.write_text(yaml.safe_dump({**company, "accepted_changes": accepted}))
-    assert run_job(home, DAY)
+    assert ran(home, DAY)
     changed = published.current_manifest()
     assert changed is not None
     assert [load.file_kind for load in changed.loads].count("hubspot/deals") == 1
@@ -225,6 +244,10 @@ def test_the_command_publishes_refuses_and_says_so(company_home: Home) -> None:
         assert part in done.stdout
     assert "Traceback" not in done.stderr
     assert "leaked" not in done.stderr
+    again = command(company_home, "run", "--as-of", str(DAY))
+    assert again.returncode == 0
+    assert "nothing new since" in again.stdout
+    assert "120 deals" in again.stdout
     name = as_next_day(company_home, times_thousand)
     refused = command(company_home, "run", "--as-of", str(NEXT_DAY))
     assert refused.returncode == 1
@@ -238,9 +261,37 @@ def test_the_command_publishes_refuses_and_says_so(company_home: Home) -> None:
     assert command(company_home, "rollback").returncode == 2
 
 
+def test_a_set_stands_until_a_setting_or_the_set_changes(published_home: Home) -> None:
+    home, sets = published_home, PublishedSets(published_home)
+    current = sets.current()
+    assert current is not None
+    deals_file(home).touch()
+    loads = Landing(home).run().loads
+    standing = standing_set(home, DAY, loads)
+    assert standing is not None
+    assert standing.run == current.name
+    assert standing_set(home, NEXT_DAY, loads) is None
+    assert standing_set(home, DAY, loads[1:]) is None
+    for file in (home.company_file, home.mappings / "hubspot.yml"):
+        text = file.read_text()
+        file.write_text(
+            text.replace("idle_days: 30", "idle_days: 31").replace("label: Working", "label: Busy")
+        )
+        assert file.read_text() != text
+        assert standing_set(home, DAY, loads) is None
+        file.write_text(text)
+    assert standing_set(home, DAY, loads) is not None
+    sets.save_status(refused=Failure(run_id="x", kind="fault", reasons=["r"], new_files=[]))
+    assert standing_set(home, DAY, loads) is None
+    sets.save_status(is_cleared=True)
+    with (current / "dim_deals.parquet").open("ab") as table:
+        table.write(b"x")
+    assert standing_set(home, DAY, loads) is None
+
+
 @pytest.mark.parametrize("moment", ["reading calls", "dbt: 20", "publishing"])
 def test_a_run_killed_in_the_middle_leaves_nothing_to_mend(
-    company_home: Home, first_day: Home, run_job: RunJob, moment: str
+    company_home: Home, first_day: Home, moment: str
 ) -> None:
     script = [MELLANTID, "--home", str(company_home.root), "run", "--as-of", str(DAY)]
     with subprocess.Popen(script, stderr=subprocess.PIPE, text=True) as process:
@@ -251,7 +302,7 @@ def test_a_run_killed_in_the_middle_leaves_nothing_to_mend(
                 break
         assert process.wait() == -signal.SIGKILL
     assert PublishedSets(company_home).sets() == []
-    assert run_job(company_home, DAY)
+    assert ran(company_home, DAY)
     found, expected = (PublishedSets(home).current() for home in (company_home, first_day))
     assert found is not None
     assert expected is not None

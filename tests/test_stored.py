@@ -34,6 +34,7 @@ MODELS: list[Stored] = [
         files={"deals": ["landed/l/deals.parquet"]},
         run={"bulk_deals": 5},
         sightings=[("l", "2026-01-01 00:00:00", 1, "crm/deals deals"), ("l", None, 2, "")],
+        settings_hash="s",
     ),
     Status(),
 ]

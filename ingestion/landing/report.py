@@ -66,6 +66,11 @@ class Report(Stored):
         """The files with one of these outcomes."""
         return [file for file in self.files if file.outcome in outcomes]
 
+    def counted(self) -> str:
+        """How many files landed, landed again, and had landed before."""
+        kinds = ("landed", "relanded", "already_landed")
+        return ", ".join(f"{len(self.having(kind))} {kind}" for kind in kinds)
+
 
 def rejected(name: str, message: str, error: FileRejected, sha256: str = "") -> FileOutcome:
     """The outcome of a file that was not taken in."""

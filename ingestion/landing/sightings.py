@@ -39,10 +39,8 @@ class Sighting(NamedTuple):
     series: str
 
 
-def sightings(home: Home, loads: list[str]) -> list[Sighting]:
-    """Every sighting of these loads. Raises DamagedFile, UserError (mappings)."""
-    company = home.company()
-    mappings = Mappings.of(home, company)
+def sightings(home: Home, loads: list[str], company: Company, mappings: Mappings) -> list[Sighting]:
+    """Every sighting of these loads. Raises DamagedFile."""
     found = []
     for manifest in read_manifests(home, loads):
         receipt = read_receipt(home, manifest.sha256)

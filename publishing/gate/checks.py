@@ -37,6 +37,12 @@ class Refused(Exception):
     """The gate refused. The text names every failed or missing check, in one line."""
 
 
+def refuse_failed(results: list[CheckResult]) -> None:
+    """Raise Refused if one of these failed, naming each that did."""
+    if faults := [f"{r.name}: {r.detail}" for r in results if r.outcome == FAILED]:
+        raise Refused("; ".join(faults))
+
+
 class StepResults(Stored):
     """warehouse/checks/<run id>/<step>.json: the check results of one step of one run."""
 

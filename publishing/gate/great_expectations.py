@@ -4,6 +4,7 @@ Belongs here: asking one expectation of one frame.
 Does not belong here: what is expected (`expectations`).
 """
 
+import logging
 import os
 from typing import Any
 
@@ -23,8 +24,11 @@ class Validator:
     def __init__(self) -> None:
         os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
         import great_expectations as gx
+        from great_expectations import data_context
         from great_expectations.data_context.types.base import ProgressBarsConfig
 
+        # This one sets its own level, and tells of a temporary folder.
+        logging.getLogger(data_context.types.base.__name__).setLevel(logging.WARNING)
         context = gx.get_context(mode="ephemeral")
         context.variables.progress_bars = ProgressBarsConfig(globally=False)
         asset = context.data_sources.add_pandas("published").add_dataframe_asset("table")
