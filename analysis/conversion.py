@@ -4,7 +4,7 @@ Belongs here: the tables conversion_estimates and conversion_curves.
 Does not belong here: the estimators (incidence, pooling), sellers among each other (sellers).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from analysis.entries import (
 )
 from analysis.horizons import HORIZONS
 from analysis.incidence import Incidence, cumulative_incidence
-from analysis.intervals import Floats
+from analysis.intervals import Floats, level_of_all
 
 CURVE_DAYS = tuple(range(7, LAST_DAY, 7))
 
@@ -98,17 +98,22 @@ def _at_horizons(
     width: Floats,
     n_mature: NDArray[np.int64],
 ) -> pd.DataFrame:
-    tables = []
+    tables, family = [], groups.family
     for horizon in HORIZONS:
         is_reportable = width[:, horizon] <= MAX_WIDTH * horizon
         rates = np.stack([scenario.rate[:, horizon] for scenario in scenarios])
-        bounds = [scenario.bounds(horizon) for scenario in scenarios]
+        is_known = is_reportable & ~np.isnan(rates[0])
+        level = level_of_all(np.bincount(family, is_known)[family])
+        # What is not known of the times widens the intervals.
+        low, high = _widest(scenario.bounds(horizon) for scenario in scenarios)
+        low_of_all, high_of_all = _widest(s.bounds(horizon, level) for s in scenarios)
         reached = _quartiles(scenarios[0].rate, horizon)
         shown = {
             "estimated_rate": rates[0],
-            # What is not known of the times widens the interval.
-            "low_rate": np.stack([low for low, _ in bounds]).min(axis=0),
-            "high_rate": np.stack([high for _, high in bounds]).max(axis=0),
+            "low_rate": low,
+            "high_rate": high,
+            "low_simultaneous_rate": low_of_all,
+            "high_simultaneous_rate": high_of_all,
             "lowest_rate": rates.min(axis=0),
             "highest_rate": rates.max(axis=0),
             **dict(zip(("p25", "median", "p75"), reached, strict=True)),
@@ -133,6 +138,11 @@ def _at_horizons(
         )
     names = {quartile: f"{quartile}_days_to_reach" for quartile in ("p25", "median", "p75")}
     return pd.concat(tables, ignore_index=True).rename(columns=names)
+
+
+def _widest(bounds: Iterable[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
+    low, high = map(np.stack, zip(*bounds, strict=True))
+    return low.min(axis=0), high.max(axis=0)
 
 
 def _quartiles(rate: Floats, horizon: int) -> list[Floats]:

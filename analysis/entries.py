@@ -75,6 +75,13 @@ class Groups:
             for (name, column), code in zip(columns.items(), codes_by_column, strict=True)
         }
 
+    @property
+    def family(self) -> Integers:
+        """The pipeline and stage of each group, numbered: whose groups are set side by side."""
+        names = [name for name in ("pipeline_id", "stage_id") if name in self.values]
+        frame = pd.DataFrame({name: self.values[name] for name in names})
+        return frame.groupby(names, dropna=False).ngroup().to_numpy()
+
     def count(self, rows: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
         return np.bincount(self.of_row if rows is None else self.of_row[rows], minlength=self.n)
 

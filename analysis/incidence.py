@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.intervals import NOTHING, Floats, Integers, quotient, t_quantile, wilson
+from analysis.intervals import LEVEL, NOTHING, Floats, Integers, quotient, t_quantile, wilson
 
 # A share of deals still open on the last day that anybody was followed that does not forbid to tell
 # what became of the others; it widens the interval. Without it a stage from which nearly all deals
@@ -39,10 +39,11 @@ class Incidence:
     n_events: NDArray[np.int64]
     effective_n: Floats
 
-    def bounds(self, days: Any) -> tuple[Floats, Floats]:
-        """Of the rate on `days`, 95 %, each day alone."""
+    def bounds(self, days: Any, level: Any = LEVEL) -> tuple[Floats, Floats]:
+        """Of the rate on `days`, each day alone."""
         rate, n = self.rate[:, days], self.effective_n[:, days]
-        return wilson(rate, n)[0], wilson(np.minimum(rate + self.unknown[:, days], 1), n)[1]
+        highest = np.minimum(rate + self.unknown[:, days], 1)
+        return wilson(rate, n, level)[0], wilson(highest, n, level)[1]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ LEVEL = 0.95
 NOTHING = 1e-12
 
 
-def wilson(rate: Any, n: Any, level: float = LEVEL) -> tuple[Floats, Floats]:
+def wilson(rate: Any, n: Any, level: Any = LEVEL) -> tuple[Floats, Floats]:
     """Bounds of a proportion seen in `n` (Wilson 1927, JASA 22, 209–212); nan where n is not > 0.
 
     `n` need not be whole. Pointwise: not a band, which would hold on all days at once.
@@ -29,6 +29,13 @@ def wilson(rate: Any, n: Any, level: float = LEVEL) -> tuple[Floats, Floats]:
         centre = (rate + share / 2) / (1 + share)
         half = np.sqrt(share * (rate * (1 - rate) + share / 4)) / (1 + share)
     return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
+
+
+def level_of_all(n: Any) -> Floats:
+    """The level of each of `n` intervals that hold all at once with LEVEL, whatever the correlation
+    (Šidák 1967, JASA 62, 626–633).
+    """
+    return np.asarray(LEVEL ** (1 / np.maximum(n, 1)))
 
 
 def quotient(numerator: Any, denominator: Any) -> Floats:

@@ -21,7 +21,7 @@ from analysis.entries import (
 )
 from analysis.horizons import HORIZONS
 from analysis.incidence import incidence_on
-from analysis.intervals import LEVEL, NOTHING, Floats, Integers
+from analysis.intervals import LEVEL, NOTHING, Floats, Integers, level_of_all
 from analysis.pooling import normal_scores, pooled
 
 # A seller is known by what is reached; what is lost is the rest of it.
@@ -139,12 +139,14 @@ def seller_mix(entries: Entries) -> pd.DataFrame:
         cells = Groups(segment=part.codes["segment"], source=part.codes["source"])
         stage_of = np.zeros(sellers.n, dtype=np.int64)
         stage_of[sellers.of_row] = stages.of_row
+        is_seller = pd.notna(sellers.values["seller_id"])
         interval_widths = part.interval_widths(definition)
         for horizon in HORIZONS:
             is_mature = timeline.is_mature(horizon)
             reached = timeline.days[definition][is_mature] <= horizon
             counts = _Mix(
                 sellers.of_row[is_mature],
+                is_seller,
                 stage_of,
                 cells.of_row[is_mature],
                 cells.n,
@@ -186,6 +188,7 @@ class _Mix:
     def __init__(
         self,
         seller: Integers,
+        is_seller: NDArray[np.bool_],
         stage_of: Integers,
         cell: Integers,
         n_cells: int,
@@ -194,7 +197,7 @@ class _Mix:
     ) -> None:
         shape = (len(stage_of), n_cells)
         self.keys, self.seller, self.reached = seller * n_cells + cell, seller, reached
-        self.account = account
+        self.account, self.is_seller, self.stage_of = account, is_seller, stage_of
         size = shape[0] * shape[1]
         self.n = np.bincount(self.keys, minlength=size).reshape(shape)
         self.k = np.bincount(self.keys[reached], minlength=size).reshape(shape)
@@ -214,7 +217,7 @@ class _Mix:
         all_sellers_rate = _rate(self.all_k.sum(axis=1), self.all_n.sum(axis=1))
         by_mix = np.nansum((own - all_) * (rate + all_rate) / 2, axis=1)
         by_rate = np.nansum((own + all_) / 2 * (rate - all_rate), axis=1)
-        half, effective_n = self._precision((own + all_) / 2)
+        half, half_of_all, effective_n = self._precision((own + all_) / 2)
         difference = seller_rate - all_sellers_rate
         is_known = ~np.isnan(difference)
         by_mix, by_rate = (np.where(is_known, part, np.nan) for part in (by_mix, by_rate))
@@ -227,12 +230,15 @@ class _Mix:
             "rate_difference": by_rate,
             "low_rate_difference": by_rate - half,
             "high_rate_difference": by_rate + half,
+            "low_simultaneous_rate_difference": by_rate - half_of_all,
+            "high_simultaneous_rate_difference": by_rate + half_of_all,
             # Opposite signs, and not by what subtraction leaves of nothing.
             "is_reversed": (difference * by_rate < 0) & (np.abs(by_rate) > NOTHING),
         }
 
-    def _precision(self, weight: Floats) -> tuple[Floats, Floats]:
-        """Half of the 95 % interval of the rate part, and the effective n of its weights.
+    def _precision(self, weight: Floats) -> tuple[Floats, Floats, Floats]:
+        """Half of the 95 % interval of the rate part, of that alone and of all sellers of the stage
+        at once, and the effective n of its weights.
 
         Each deal counts with its cell's weight and its distance from the cell's rate, added up by
         account and squared; that the seller is part of all takes n / N of a cell's variance away.
@@ -254,10 +260,14 @@ class _Mix:
             variance = variance * clusters / (clusters - 1)
             total = (per_deal * self.n).sum(axis=1)
             effective_n = total**2 / (per_deal**2 * self.n).sum(axis=1)
-        t = stdtrit(np.maximum(clusters - 1, 1), (1 + LEVEL) / 2)
         # Without variance nobody else has leads like these.
-        half = np.where((clusters > 1) & (variance > 0), t * np.sqrt(variance), np.nan)
-        return half, np.nan_to_num(effective_n)
+        is_known = (clusters > 1) & (variance > 0)
+        error, freedom = np.sqrt(np.where(is_known, variance, np.nan)), np.maximum(clusters - 1, 1)
+        n_compared = np.bincount(self.stage_of, is_known & self.is_seller)[self.stage_of]
+        half, half_of_all = (
+            error * stdtrit(freedom, (1 + level) / 2) for level in (LEVEL, level_of_all(n_compared))
+        )
+        return half, half_of_all, np.nan_to_num(effective_n)
 
 
 def _rate(numerator: Any, denominator: Any) -> Floats:

@@ -13,6 +13,8 @@ from ingestion.shown import printable
 from ingestion.sql import literal
 
 MAX_ROWS = 8
+# Of intervals that each hold in 95 %, one of many is wrong more often than not.
+AT_ONCE = "95 % for all of them at once"
 
 # The longest horizon of which anything can be told.
 HORIZON = """
@@ -88,7 +90,8 @@ FIRST_PIPELINE = f"""
 
 VALUES = """
     select
-        coalesce(dimension_value, '(unknown)'), n_entered, estimated_rate, low_rate, high_rate
+        coalesce(dimension_value, '(unknown)'), n_entered, estimated_rate, low_simultaneous_rate,
+        high_simultaneous_rate
     from conversion_estimates
     where pipeline_id is not distinct from $pipeline and stage_id is null
         and dimension = $dimension
@@ -99,8 +102,8 @@ VALUES = """
 SELLERS = """
     select
         coalesce(seller.name, regexp_replace(mix.seller_id, '^[^:]*:', '')),
-        mix.n_mature, mix.seller_rate, mix.rate_difference, mix.low_rate_difference,
-        mix.high_rate_difference, mix.is_reversed
+        mix.n_mature, mix.seller_rate, mix.rate_difference, mix.low_simultaneous_rate_difference,
+        mix.high_simultaneous_rate_difference, mix.is_reversed
     from seller_mix as mix
     left join dim_sellers as seller using (seller_id)
     where pipeline_id is not distinct from $pipeline and stage_id is null and definition_id = 'won'
@@ -151,7 +154,7 @@ def text(folder: Path) -> str:
             for dimension in ("segment", "source"):
                 rows = _rows(connection, VALUES, {**asked, "dimension": dimension})
                 if _are_known(rows):
-                    lines += ["", f"{label}: won within {horizon} days, by {dimension}"]
+                    lines += ["", f"{label}: won within {horizon} days, by {dimension}; {AT_ONCE}"]
                     lines += _value_lines(rows)
             if rows := _rows(connection, SELLERS, asked):
                 lines += _seller_lines(label, horizon, rows)
@@ -259,7 +262,8 @@ def _value_lines(rows: list[Any]) -> list[str]:
 def _seller_lines(label: str, horizon: int, rows: list[Any]) -> list[str]:
     lines = [
         "",
-        f"{label}: won within {horizon} days, by seller, and compared with all on the same leads",
+        f"{label}: won within {horizon} days, by seller, and",
+        f"compared with all on the same leads; {AT_ONCE}",
     ]
     for name, n, rate, difference, low, high, is_reversed in rows[:MAX_ROWS]:
         compared = "not enough data"

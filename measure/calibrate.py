@@ -19,19 +19,18 @@ from typing import Any
 
 import numpy as np
 
+from measure.speed import company, estimated, with_lifelines
 from measure.trials import (
     GROUPS,
     PATTERNS,
     RATES,
     SIZES,
     Cell,
-    company,
     coverage,
-    estimated,
+    equals,
     mix,
     pooling,
     time_in_stage,
-    with_lifelines,
 )
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "calibration.md"
@@ -94,6 +93,14 @@ already won.
 parts within the interval, and the mean error.
 
 {mix}
+## Many at once
+
+{equals_replications} companies of equal sellers with different leads, and of as many equal
+segments. Share of companies, in per cent, in which the interval of a seller's rate part leaves zero
+out, or the intervals of two segments do not meet: by bounds that hold for each alone, and by those
+that hold for all of them at once, which the first page shows.
+
+{equals}
 """
 
 SPEED = """
@@ -181,7 +188,19 @@ def of_others(seed: int, replications: int, pool: ProcessPoolExecutor) -> str:
         (n, skill): pool.submit(mix, seed, n, skill, replications // 20)
         for n, skill in product((15, 60), skills)
     }
+    of_equals = {
+        (n_sellers, n): pool.submit(equals, seed, n_sellers, n, replications // 4)
+        for n_sellers, n in product((12, 40), (20, 60))
+    }
     return OTHERS.format(
+        equals_replications=replications // 4,
+        equals=table_of(
+            ["sellers × deals", "sellers: alone", "at once", "segments: alone", "at once"],
+            (
+                [f"{k} × {n}", *(f"{100 * share:.1f}" for share in job.result().values())]
+                for (k, n), job in of_equals.items()
+            ),
+        ),
         visits_replications=replications,
         mix_replications=replications // 20,
         visits_table=table_of(

@@ -1,14 +1,13 @@
 """Invented stage entries whose true rates are known, and how the estimates do on them.
 
-Belongs here: what is drawn, the share of intervals that hold the truth, bias, seconds.
-Does not belong here: the tables of docs/calibration.md (`calibrate`); assertions, which
-test_conversion makes of fewer replications.
+Belongs here: what is drawn, the share of intervals that hold the truth, bias.
+Does not belong here: the tables of docs/calibration.md (`calibrate`), seconds (`speed`);
+assertions, which test_conversion makes of fewer replications.
 
 Frames go straight to analysis, as dbt's fct_stage_entries would. A replication is a segment of its
 own, so that thousands are estimated at once.
 """
 
-import time
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -269,57 +268,60 @@ def mix(seed: int, n: int, skill: float, replications: int) -> dict[str, float]:
     return {"coverage": float(np.mean(covered)), "bias": float(np.mean(errors))}
 
 
-# --- speed ---------------------------------------------------------------------------------------
+def equals(seed: int, n_sellers: int, n: int, replications: int) -> dict[str, float]:
+    """Shares of companies in which one of equal sellers, or of equal segments, seems apart: by the
+    bounds of each alone, and by those of all at once.
+
+    Sellers have `n` deals each and different leads; none is better. Segments are as many and alike,
+    some of their deals still open; two are apart where their intervals do not meet.
+    """
+    random = np.random.default_rng([seed, n_sellers, n])
+    found = []
+    for _ in range(replications):
+        size = n_sellers * n
+        seller = np.repeat(np.arange(n_sellers), n)
+        segment = (random.random(size) < 0.15 + 0.7 * seller / n_sellers).astype(int)
+        source = random.integers(0, 3, size)
+        chance = expit(-0.6 - 1.2 * segment + 0.3 * source)
+        won = np.where(random.random(size) < chance, 10.0 * DAY, NEVER)
+        leads = entries_frame(
+            np.full(size, AS_OF - np.timedelta64(100 * DAY, "s")),
+            np.zeros(size),
+            {"won": won},
+            account_id=random.integers(0, 2 * size // 3, size),
+            segment=segment,
+            source=source,
+            seller_id=seller,
+        )
+        mix = _asked(sellers.seller_mix(Entries(leads)))
+        won, lost = outcomes(random, size, 0.25)
+        alike = entries_frame(
+            AS_OF - (200 * DAY * random.random(size)).astype("timedelta64[s]"),
+            np.zeros(size),
+            {"won": won, "lost": lost},
+            account_id=np.arange(size),
+            segment=seller,
+        )
+        rates = _asked(conversion.conversion_tables(Entries(alike))[0], "dimension == 'segment'")
+        found.append(
+            [
+                bool(((mix[low] > 0) | (mix[high] < 0)).any())
+                for low, high in (
+                    ("low_rate_difference", "high_rate_difference"),
+                    ("low_simultaneous_rate_difference", "high_simultaneous_rate_difference"),
+                )
+            ]
+            + [
+                bool(rates[low].max() > rates[high].min())
+                for low, high in (
+                    ("low_rate", "high_rate"),
+                    ("low_simultaneous_rate", "high_simultaneous_rate"),
+                )
+            ]
+        )
+    names = ("seller_alone", "seller_at_once", "segment_alone", "segment_at_once")
+    return dict(zip(names, np.mean(found, axis=0), strict=True))
 
 
-def company(n: int, seed: int = 1) -> pd.DataFrame:
-    """`n` entries into ten stages, by 40 sellers, 5 segments, 3 areas, 10 sources."""
-    random = np.random.default_rng(seed)
-    won, lost = outcomes(random, n, 0.25)
-    following = np.minimum(won, np.where(random.random(n) < 0.5, 0.5 * lost, NEVER))
-    entered = AS_OF - (700 * DAY * random.random(n)).astype("timedelta64[s]")
-    sizes = {"stage_id": 10, "seller_id": 40, "segment": 5, "business_area": 3, "source": 10}
-    columns = {name: _text(random, size, n) for name, size in sizes.items()}
-    columns["role"] = (columns["stage_id"].str[-1].astype(int) // 4).astype(str)
-    columns["account_id"] = _text(random, n // 2, n)
-    columns["journey_id"] = pd.Series(np.arange(n)).astype(str)
-    reached = {"won": won, "lost": lost, "next_any": following, "next_role": won, "left": following}
-    return entries_frame(entered, np.zeros(n), reached, **columns)
-
-
-def _text(random: np.random.Generator, size: int, n: int) -> "pd.Series[str]":
-    return pd.Series(random.integers(0, size, n)).astype(str)
-
-
-def estimated(table: pd.DataFrame) -> dict[str, float]:
-    """Seconds of each estimate table."""
-    begin = time.perf_counter()
-    entries = Entries(table)
-    found = {}
-    for name, made in (
-        ("conversion_estimates, conversion_curves", lambda: conversion.conversion_tables(entries)),
-        ("time_in_stage", lambda: visits.time_in_stage(entries, NO_OPEN_DEALS)),
-        ("seller_conversion", lambda: sellers.seller_conversion(entries, np.random.default_rng(1))),
-        ("seller_mix", lambda: sellers.seller_mix(entries)),
-    ):
-        made()
-        found[name] = time.perf_counter() - begin
-        begin = time.perf_counter()
-    return found
-
-
-def with_lifelines(table: pd.DataFrame, has_variance: bool) -> float:
-    """Seconds of lifelines for the rates of conversion_estimates: each cut, group and event."""
-    from lifelines import AalenJohansenFitter
-
-    entries = Entries(table)
-    begin = time.perf_counter()
-    for _, of_dimension, groups, competing in conversion._dimensions(entries):
-        for names, wanted in competing:
-            subjects, _ = of_dimension.timelines["recorded"].competing_events(names, groups)
-            order = np.argsort(subjects.group, kind="stable")
-            for rows in np.split(order, np.cumsum(np.bincount(subjects.group))[:-1]):
-                for event in range(1, len(wanted) + 1):
-                    fitter = AalenJohansenFitter(seed=1, calculate_variance=has_variance)
-                    fitter.fit(subjects.leaving[rows], subjects.event[rows], event)
-    return time.perf_counter() - begin
+def _asked(table: pd.DataFrame, also: str = "n_entered > 0") -> pd.DataFrame:
+    return table.query(f"definition_id == 'won' and horizon_days == 90 and {also}")

@@ -61,7 +61,9 @@ def incoherent(frame: pd.DataFrame, table: PublishedTable) -> list[str]:
     faults = []
     if n := int(frame.duplicated(table.grain).sum()):
         faults.append(f"{n} rows are not the only ones of their {', '.join(table.grain)}")
-    orders = [("low_rate", "estimated_rate", "high_rate"), ("n_events", "n_entered"),
+    orders = [("low_rate", "estimated_rate", "high_rate"),
+              ("low_simultaneous_rate", "low_rate"), ("high_rate", "high_simultaneous_rate"),
+              ("n_events", "n_entered"),
               ("lowest_rate", "highest_rate"), ("low_pooled_rate", "high_pooled_rate"),
               ("n_mature", "n_entered"), ("first_rank", "last_rank", "n_ranked"),
               ("low_p80_days_in_stage", "p80_days_in_stage", "high_p80_days_in_stage"),
@@ -100,6 +102,6 @@ def _write(warehouse: Warehouse, frame: pd.DataFrame, table: PublishedTable) -> 
         # By way of Arrow, which takes nan for null.
         connection.register("estimates", pa.Table.from_pandas(frame, preserve_index=False))
         connection.execute(
-            f"copy (select {columns} from estimates) "
+            f"copy (select {columns} from estimates order by {', '.join(table.grain)}) "
             f"to {literal(str(warehouse.marts / f'{table.name}.parquet'))} ({PARQUET})"
         )

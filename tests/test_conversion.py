@@ -240,6 +240,14 @@ def test_the_rate_part_of_the_mix_is_covered() -> None:
     assert trials.mix(2, 40, 0.5, 15)["coverage"] > 0.9
 
 
+def test_of_equals_side_by_side_hardly_one_seems_apart() -> None:
+    """Six per cent of companies at most, as far as 30 can tell; by each alone a third and more."""
+    found = trials.equals(4, 12, 60, 30)
+    assert found["seller_at_once"] <= 2 / 30
+    assert found["segment_at_once"] <= 2 / 30
+    assert found["seller_alone"] > 0.25
+
+
 # --- readings of time ----------------------------------------------------------------------------
 
 
