@@ -17,7 +17,7 @@ from analysis.estimates import ESTIMATES, Marts
 from ingestion.sql import identifier, literal
 from publishing.catalogue import PublishedTable, estimate_tables
 from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
-from publishing.marts import PARQUET
+from publishing.marts import PARQUET, opened
 from publishing.warehouse import Warehouse
 
 CHECK = "every_estimate_is_coherent"
@@ -81,9 +81,8 @@ def incoherent(frame: pd.DataFrame, table: PublishedTable) -> list[str]:
 
 def _mart(warehouse: Warehouse, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
     """These columns of a mart; texts as categories, a number for each row."""
-    path = literal(str(warehouse.marts / f"{name}.parquet"))
-    with duckdb.connect() as connection:
-        rows = connection.sql(f"select {', '.join(columns)} from read_parquet({path})")
+    with opened(warehouse.marts) as connection:
+        rows = connection.sql(f"select {', '.join(columns)} from {identifier(name)}")
         frame: pd.DataFrame = rows.to_arrow_table().to_pandas(
             strings_to_categorical=True, date_as_object=False
         )

@@ -273,9 +273,9 @@ def _write_tables(
         )
         connection.execute("use marts")
         for table in (table for table in tables if not table.is_view):
-            source = warehouse.marts / f"{table.name}.parquet"
-            shutil.copyfile(source, folder / source.name)
-            contents[table.name] = _write_table(connection, table, source)
+            file = folder / f"{table.name}.parquet"
+            shutil.copyfile(warehouse.marts / file.name, file)
+            contents[table.name] = _write_table(connection, table, file)
         shutil.copyfile(warehouse.marts / VIEWS, folder / VIEWS)
         create_views(connection, folder)
         for table in (table for table in tables if table.is_view):
@@ -290,9 +290,9 @@ def _write_tables(
 
 
 def _write_table(
-    connection: duckdb.DuckDBPyConnection, table: PublishedTable, source: Path
+    connection: duckdb.DuckDBPyConnection, table: PublishedTable, file: Path
 ) -> TableContent:
-    name, scan = identifier(table.name), f"read_parquet({literal(str(source))})"
+    name, scan = identifier(table.name), f"read_parquet({literal(str(file))})"
     connection.execute(f"create table {name} as from {scan}")
     _comment(connection, table)
     (rows,) = connection.execute(f"select count(*) from {name}").fetchall()

@@ -40,7 +40,8 @@ def marts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_views_are_these() -> None:
     assert {view.name for view in VIEWS} == {
-        "conversion_outcomes", "conversion_by_seller", "stage_flow", "pipeline_movement"
+        "fct_stage_visits", "fct_stage_entries", "conversion_outcomes", "conversion_by_seller",
+        "stage_flow", "pipeline_movement",
     }  # fmt: skip
 
 

@@ -39,7 +39,9 @@ def disputes(n: int) -> pd.DataFrame:
 
 
 def ends(n_won: int) -> pd.DataFrame:
-    return pd.DataFrame({"journey_id": [f"crm:{n}" for n in range(n_won)], "stage_kind": "won"})
+    """Moves of 60 journeys, the first of which are won."""
+    kinds = ["won" if n < n_won else "open" for n in range(60)]
+    return moves(60, 0).assign(to_stage_kind=kinds)
 
 
 def one_value(column: str) -> pd.DataFrame:
@@ -211,7 +213,7 @@ VIOLATIONS: list[tuple[str, Told, Told | None, Told, str]] = [
     ("sources_differ", four_values("source"), None, one_value("source"), "have one and the same,"),
     ("segments_differ", four_values("segment"), None, one_value("segment"), "where at most 98 % m"),
     ("accounts_differ", deals(200), None, one_value("account_id"), "98.5 % of 200 deals with a co"),
-    ("not_only_wins_are_exported", (moves(60, 0), ends(30)), None, (moves(60, 0), ends(60)),
+    ("not_only_wins_are_exported", ends(30), None, ends(60),
      "100 % of 60 deals and leads are won, where at most 95 % may"),
     ("moves_are_of_many_days", days_of_moves(20), None, days_of_moves(150),
      "75 % of 200 dated moves are of one and the same day, where at most 50 % may"),
@@ -268,8 +270,10 @@ def test_a_small_company_is_not_applicable(expectation: Expectation) -> None:
         "dim_deals": deals(5).assign(expected_close_on=pd.Timestamp("2099-12-31")),
         "deal_counts": pd.DataFrame({"as_of": [pd.Timestamp("2026-03-31")]}),
         "ledger_disagreements": disputes(5),
-        "fct_stage_visits": visits(5, 0).assign(journey_id="crm:1", stage_kind="open"),
-        "fct_stage_transitions": moves(0, 0).assign(**dict.fromkeys(("fidelity", "occurred_on"))),
+        "fct_stage_visits": visits(5, 0),
+        "fct_stage_transitions": moves(0, 0).assign(
+            **dict.fromkeys(("fidelity", "occurred_on", "to_stage_kind"))
+        ),
         "conversion_estimates": wins(0.2, effective_n=40),
         "time_in_stage": won_visits(20).assign(n_events=5),
         "unknown_deals": unknown(n=0, of=100).reindex(columns=[*unknown(1, 1)]),

@@ -20,8 +20,9 @@ KINDS = ("stg_", "int_", "")
 
 SETTINGS = ("run", "horizons", "sightings")
 MARTS = {
-    "fct_stage_transitions", "fct_stage_visits", "conversion_by_segment", "conversion_by_seller",
-    "conversion_by_source", "dim_deals", "dim_stages", "dim_sellers", "dim_accounts",
+    "fct_stage_transitions", "fct_stage_visits", "fct_entry_targets", "conversion_by_segment",
+    "conversion_by_seller", "conversion_by_source", "dim_deals", "dim_stages", "dim_sellers",
+    "dim_accounts",
     "export_conflicts", "unknown_deals", "seller_aliases", "unmapped_activity_types",
     "ledger_disagreements", "fct_pipeline_changes", "stage_flow", "pipeline_movement",
     "pipeline_status", "deal_credits", "amount_restatements", "fct_stage_entries",

@@ -22,9 +22,7 @@ counted as (
         sum(case when is_mature then 1 else 0 end) as n_mature,
         sum(case when is_mature and is_reached then 1 else 0 end) as n_reached,
         sum(case when is_unknown then 1 else 0 end) as n_unknown,
-        percentile_cont(0.25) within group (order by days_to_reach) as p25_days_to_reach,
-        percentile_cont(0.5) within group (order by days_to_reach) as median_days_to_reach,
-        percentile_cont(0.75) within group (order by days_to_reach) as p75_days_to_reach
+        {{ percentiles('days_to_reach', [0.25, 0.5, 0.75]) }} as days_to_reach
     from outcomes
     group by
         pipeline_id,
@@ -59,9 +57,9 @@ select
     case when n_told > 0 then {{ wilson('n_reached', 'n_told', '-') }} end as low_rate,
     case when n_told > 0 then {{ wilson('n_reached', 'n_told', '+') }} end as high_rate,
     {{ rate('n_told', 'n_entered') }} as maturity_rate,
-    cast(case when is_told then p25_days_to_reach end as double) as p25_days_to_reach,
-    cast(case when is_told then median_days_to_reach end as double) as median_days_to_reach,
-    cast(case when is_told then p75_days_to_reach end as double) as p75_days_to_reach,
+    case when is_told then {{ item('days_to_reach', 1) }} end as p25_days_to_reach,
+    case when is_told then {{ item('days_to_reach', 2) }} end as median_days_to_reach,
+    case when is_told then {{ item('days_to_reach', 3) }} end as p75_days_to_reach,
     as_of
 from told
 {% endmacro %}

@@ -74,3 +74,19 @@
         cast({{ later }} - {{ earlier }} as bigint)
     {%- endif %}
 {%- endmacro %}
+
+{# Percentiles of a column of doubles, interpolated, as an array: one sort for all of them. #}
+{% macro percentiles(column, shares) -%}
+    {% if target.type == 'spark' -%}
+        percentile({{ column }}, array({{ shares | join(', ') }}))
+    {%- else -%}
+        quantile_cont({{ column }}, [{{ shares | join(', ') }}])
+    {%- endif %}
+{%- endmacro %}
+
+{# An array's item by its place, from 1; null of no array. #}
+{% macro item(array, place) -%}
+    {% if target.type == 'spark' %}element_at({{ array }}, {{ place }}){% else -%}
+        {{ array }}[{{ place }}]
+    {%- endif %}
+{%- endmacro %}

@@ -91,7 +91,7 @@ SINCE_THE_LAST_SET = (
         findings(
             f"finished_cohorts_by_{what}_keep_their_conversion",
             f"conversion_by_{what}",
-            query=rows.finished_cohorts(f"conversion_by_{what}", column),
+            query=rows.finished_cohorts(f"conversion_by_{what}", column, only),
             compares=True,
             needs="100 deals of the last published set that were followed to the end",
             reason=(
@@ -100,7 +100,12 @@ SINCE_THE_LAST_SET = (
             ),
             history=f"no such change {DROPS}",
         )
-        for what, column in (("segment", "segment"), ("seller", "seller_id"), ("source", "source"))
+        for what, column, only in (
+            ("segment", "segment", "true"),
+            # Whose deals they were shows in what was won, and one definition takes a quarter.
+            ("seller", "seller_id", "definition_id = 'won'"),
+            ("source", "source", "true"),
+        )
     ),
     findings(
         "moves_keep_their_kind",

@@ -26,7 +26,6 @@ FIRST_RUN = (
     share(
         "not_only_wins_are_exported",
         "fct_stage_transitions",
-        also=("fct_stage_visits",),
         rows=rows.JOURNEYS,
         wrong="is_won",
         of="deals and leads",

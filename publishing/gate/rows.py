@@ -27,7 +27,8 @@ JOURNEYS = """
     select won.journey_id is not null as is_won
     from (select distinct journey_id from {set}.fct_stage_transitions) as journeys
     left join (
-        select distinct journey_id from {set}.fct_stage_visits where stage_kind = 'won'
+        select distinct journey_id from {set}.fct_stage_transitions
+        where to_stage_kind = 'won'
     ) as won using (journey_id)
 """
 
@@ -110,11 +111,12 @@ def is_commonest(column: str, rows: str) -> str:
     )
 
 
-def finished_cohorts(table: str, dimension: str) -> str:
+def finished_cohorts(table: str, dimension: str, only: str = "true") -> str:
     """A finding for each pipeline, stage and value whose finished cohorts convert otherwise.
 
     Cohorts that the last set had followed to their end are history: of 100 and more entries, more
-    than a tenth gone or a rate moved by more than ten points is no new day's doing.
+    than a tenth gone or a rate moved by more than ten points is no new day's doing. `only` chooses
+    rows of the table, which may be a view that would count all of them.
     """
     keys = ("pipeline_id", "stage_id", dimension, "definition_id", "horizon_days")
     joined = " and ".join(
@@ -128,8 +130,8 @@ def finished_cohorts(table: str, dimension: str) -> str:
                 sum(was.n_entered) as entered_was, coalesce(sum(now.n_entered), 0) as entered,
                 sum(was.n_mature) as mature_was, coalesce(sum(now.n_mature), 0) as mature,
                 sum(was.n_reached) as reached_was, coalesce(sum(now.n_reached), 0) as reached
-            from before.{table} as was
-            left join now.{table} as now on {joined}
+            from (select * from before.{table} where {only}) as was
+            left join (select * from now.{table} where {only}) as now on {joined}
             where was.n_mature = was.n_entered
             group by {grouped}
             having sum(was.n_entered) >= 100

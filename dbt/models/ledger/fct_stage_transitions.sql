@@ -4,6 +4,14 @@ moves as (
     select * from {{ ref('int_moves') }}
 ),
 
+run as (
+    select * from {{ ref('stg_run') }}
+),
+
+periods as (
+    select * from {{ ref('int_stage_periods') }}
+),
+
 journeys as (
     select * from {{ ref('int_journeys') }}
 ),
@@ -28,6 +36,8 @@ select
     moves.from_stage_id,
     moves.pipeline_id as to_pipeline_id,
     moves.stage_id as to_stage_id,
+    periods.stage_kind as to_stage_kind,
+    periods.role as to_role,
     moves.move_kind,
     moves.stages_moved,
     case when moves.move_kind in ('merge', 'convert') then journeys.merged_into_journey_id end
@@ -52,8 +62,10 @@ select
     attributes.source,
     attributes.amount,
     case when attributes.amount is not null then attributes.currency end as currency,
-    attributes.amount_base
+    attributes.amount_base,
+    run.as_of_at
 from moves
+cross join run
 inner join journeys on moves.journey_id = journeys.journey_id
 inner join attributes
     on
@@ -61,3 +73,8 @@ inner join attributes
         and moves.record_type = attributes.record_type
         and moves.occurred_at = attributes.occurred_at
 left join deals on journeys.deal_id = deals.deal_id
+left join periods
+    on
+        moves.pipeline_id = periods.pipeline_id
+        and moves.stage_id = periods.stage_id
+        and {{ valid_on('periods', 'moves.occurred_on') }}
