@@ -12,9 +12,12 @@ from typing import Any
 
 import duckdb
 
+from analysis.intervals import DECIMALS
 from ingestion.sql import identifier
 from publishing.marts import names_of, opened
 from publishing.schema import RENAMED_COLUMNS, RENAMED_TABLES
+
+UNIT = 10**-DECIMALS
 
 
 def columns_of(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
@@ -35,9 +38,9 @@ def rows_of(
 
 
 def is_same(one: Any, other: Any) -> bool:
-    """Equal, doubles to within 1e-9: they may be added up in another order."""
+    """Equal, doubles to within a unit of the decimals that are stored."""
     return one[0] == other[0] and all(
-        a is b if a is None or b is None else math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
+        a is b if a is None or b is None else math.isclose(a, b, rel_tol=1e-9, abs_tol=UNIT)
         for a, b in zip(one[1], other[1], strict=True)
     )
 
