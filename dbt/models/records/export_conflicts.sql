@@ -10,12 +10,29 @@
 
 with
 
+{# Only what stands twice in the exports of one moment can be told in two ways. #}
+counted_deals as (
+    select
+        *,
+        count(*) over (partition by deal_id, known_at) as n_lines
+    from {{ ref('stg_deals') }}
+    where not is_from_later_export
+),
+
 deals as (
-    select * from {{ ref('stg_deals') }} where not is_from_later_export
+    select * from counted_deals where n_lines > 1
+),
+
+counted_leads as (
+    select
+        *,
+        count(*) over (partition by lead_id, known_at) as n_lines
+    from {{ ref('stg_leads') }}
+    where not is_from_later_export
 ),
 
 leads as (
-    select * from {{ ref('stg_leads') }} where not is_from_later_export
+    select * from counted_leads where n_lines > 1
 ),
 
 stated as (

@@ -18,16 +18,34 @@ changes as (
         )
 ),
 
+logs as (
+    select
+        deal_id,
+        field,
+        max(log_known_until) as log_known_until
+    from changes
+    group by deal_id, field
+),
+
+log_ends as (
+    select
+        deal_id,
+        min(log_known_until) as first_known_until,
+        max(log_known_until) as last_known_until
+    from logs
+    group by deal_id
+),
+
 deals as (
-    select * from {{ ref('int_deal_versions') }} where is_last_of_export
+    {{ versions_with_news('deal', log_ends='log_ends') }}
 ),
 
 leads as (
-    select * from {{ ref('int_lead_versions') }} where is_last_of_export
+    {{ versions_with_news('lead') }}
 ),
 
 accounts as (
-    select * from {{ ref('int_account_versions') }} where is_last_of_export
+    {{ versions_with_news('account') }}
 ),
 
 aliases as (
@@ -45,7 +63,7 @@ created as (
     select
         deal_id,
         created_at
-    from deals
+    from {{ ref('int_deal_versions') }}
     where is_current
 ),
 
@@ -82,15 +100,6 @@ logged as (
     where change_number = 1 and old_value is not null
 ),
 
-logs as (
-    select
-        deal_id,
-        field,
-        max(log_known_until) as log_known_until
-    from changes
-    group by deal_id, field
-),
-
 shown as (
     {% for attribute in tracked_attributes().split() %}
         {% set entity, field = attribute.split('.') %}
@@ -99,7 +108,7 @@ shown as (
             {{ entity }}_id as entity_id,
             '{{ field }}' as field,
             {# Who is meant by a name is asked below: a name that two share is told, and nobody. #}
-            cast({{ 'named_seller_id' if field == 'seller_id' else field }} as string) as value,
+            cast({{ shown_column(field) }} as string) as value,
             known_at
         from {{ entity }}s
         {% if not loop.last -%} union all {%- endif %}
