@@ -1,4 +1,7 @@
 {#
+-- sqlfluff:exclude_rules:LT02
+#}
+{#
     The attributes whose history is kept, as `entity.field`: what a deal, its account or its lead
     was at any time. Declared here once; a new one is added here and to the sources it comes from.
 #}
