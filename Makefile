@@ -11,7 +11,7 @@ help:
 	@echo "make test   run the tests"
 	@echo "make campaign  the long tests: 10,000 histories, a year of daily drops"
 	@echo "make calibrate  hold the estimates against known truth; writes docs/calibration.md"
-	@echo "make bench     how fast exports land, beside pandas"
+	@echo "make bench     what the house weighs, at up to 10 M stage events; writes docs/performance.md"
 	@echo "make parity    the models on Spark, row by row as on DuckDB (needs Java 17)"
 	@echo "make compare OLD=… NEW=…  two published sets, row by row"
 	@echo "make dev    open Dagster's UI on the demo home (127.0.0.1:3000)"

@@ -1,120 +1,209 @@
-"""Measures landing beside pandas with the same casts, in one run: `make bench`.
+"""What the house weighs, beside hand-written statements and pandas: `make bench`.
 
-Belongs here: made-up exports of a size, rows a second, the reader's peak memory.
-Does not belong here: assertions; how fast is read from what it prints and from docs/bench.md.
+Belongs here: what is measured, what was asked of it, and docs/performance.md.
+Does not belong here: running (`weigh`), homes (`load`), files beside pandas (`files`).
 """
 
-import csv
 import os
-import random
+import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
-import openpyxl
-import pandas as pd
+from measure import files, load, weigh
+from measure.tables import table_of
 
-from ingestion.home import Home
-from ingestion.landing.deciding import Landing
-from ingestion.worker import READERS
+DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
+AS_OF = date(2026, 11, 20)
+# Deals with about 4.85 stage events and as many activities each.
+DOUBLINGS = (25_775, 51_550, 103_100, 206_200)
+LARGEST = 2_062_000
+ACTIVITIES = 5
 
-HEADERS = ["Record ID", "Deal Name", "Pipeline", "Deal Stage", "Amount", "Currency", "Close Date",
-           "Create Date", "Deal owner", "Deal Type", "Original Traffic Source",
-           "Deal probability"]  # fmt: skip
-STAGES = ["Appointment Scheduled", "Qualified To Buy", "Presentation Scheduled", "Contract Sent",
-          "Closed Won", "Closed Lost"]  # fmt: skip
+HEAD = """\
+# Performance
+
+Written by `make bench` on {day}: {cores} cores, {memory:.0f} GB, Python {python},
+{minutes:.0f} minutes. Seconds, unless said otherwise; each figure was measured once, but for the
+daily run (median of three).
+
+## Asked, and measured
+
+{asked}
+"""
+
+WEIGHT = """
+## Growth with the company
+
+Stage events and about as many activities, 500 sellers, 12 segments; a home's first run, landing
+included. `by hand`: visits, outcomes and three conversion marts by plain statements in DuckDB,
+which know no late entries, unknown times, corrections or re-entries. `growth`: the run's seconds by
+those of half as many events.
+
+{weight}
+## A day of 3,000 deals
+
+{day}
+## Days of operation
+
+{days}
+A year of daily full lists of 3,000 deals, beside their last list alone, which shows no history, and
+beside thirteen lists of the same year, which show the same history in larger steps:
+
+{lists}
+## Files
+
+Rows a second from a file to typed Parquet, checked and visible, beside pandas reading and casting
+the same columns without a check:
+
+{files}"""
 
 
-def deals(n: int) -> Iterator[list[Any]]:
-    draw = random.Random(1)
-    start = datetime(2024, 1, 1)
-    for i in range(n):
-        created = start + timedelta(minutes=i % 900_000)
-        closed = created + timedelta(days=draw.randint(1, 300))
-        yield [10**9 + i, f"Affär {i} med Åkeri AB", "Sales Pipeline", draw.choice(STAGES),
-               draw.randint(1_000, 9_999_999) / 100, "SEK", closed, created, f"Seller {i % 40}",
-               "newbusiness", "Organic Search", draw.randint(1, 9) / 10]  # fmt: skip
+class Asked:
+    """What was asked, as a limit, beside what was measured."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[str]] = []
+
+    def at_most(self, what: str, limit: float, measured: float, unit: str) -> None:
+        verdict = "yes" if measured <= limit else "**missed**"
+        self.rows.append([what, f"{limit:g} {unit}", f"{measured:.3g} {unit}", verdict])
 
 
-def write_csv(path: Path, n: int) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        writer.writerow(HEADERS)
-        for row in deals(n):
-            row[6:8] = [f"{at:%Y-%m-%d %H:%M}" for at in row[6:8]]
-            writer.writerow(row)
+def weight(folder: Path, asked: Asked, sizes: tuple[int, ...]) -> str:
+    rows, before = [], None
+    for n_deals in sizes:
+        home = folder / f"load-{n_deals}"
+        n_events = load.write_load_home(home, n_deals, ACTIVITIES, AS_OF)
+        by_hand = seconds_of(lambda home=home: load.by_hand(home, AS_OF))
+        cost, size = weigh.run(home, AS_OF), weigh.set_size(home)
+        growth = f"{cost.seconds / before:.2f}" if before and n_deals in DOUBLINGS else "–"
+        rows.append(
+            [
+                f"{n_events:,}",
+                f"{cost.seconds:.1f}",
+                growth,
+                *(f"{seconds:.1f}" for seconds in cost.steps.values()),
+                f"{by_hand:.1f}",
+                f"{cost.peak_mb:,.0f}",
+                f"{size.megabytes:,.0f}",
+                f"{size.rows / n_events:.2f} ({size.table})",
+            ]
+        )
+        before = cost.seconds
+        if n_deals == DOUBLINGS[-1]:
+            asked.at_most("1 M events: whole run", 75, cost.seconds, "s")
+            asked.at_most("1 M events: memory", 3_000, cost.peak_mb, "MB")
+            asked.at_most("1 M events: set", 200, size.megabytes, "MB")
+            asked.at_most("1 M events: rows of a table per event", 3, size.rows / n_events, "")
+            seconds, n_rows = weigh.seller_conversion(home / "published" / "current")
+            asked.at_most(f"seller_conversion alone, {n_rows:,} rows", 4, seconds, "s")
+        if n_deals == LARGEST:
+            asked.at_most("10 M events: whole run", 12 * 60, cost.seconds, "s")
+            asked.at_most("10 M events: memory", 12_000, cost.peak_mb, "MB")
+    head = [
+        "events",
+        "run",
+        "growth",
+        *weigh.STEPS,
+        "by hand",
+        "memory, MB",
+        "set, MB",
+        "rows/event",
+    ]
+    return table_of(head, rows)
 
 
-def write_xlsx(path: Path, n: int) -> None:
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet("Deals")
-    sheet.append(HEADERS)
-    for row in deals(n):
-        sheet.append(row)
-    book.save(path)
+def a_day(folder: Path, asked: Asked) -> str:
+    home = weigh.simulated(folder / "day", 3_000, 1).root
+    first = weigh.run(home)
+    again = [weigh.run(home, None, "--force") for _ in range(3)]
+    median = sorted(again)[1]
+    nothing = weigh.run(home)
+    asked.at_most("daily run of 3,000 deals", 16, median.seconds, "s")
+    asked.at_most("nothing new since the day's set", 3, nothing.seconds, "s")
+    return table_of(
+        ["run", "seconds", *weigh.STEPS],
+        [
+            [name, f"{cost.seconds:.1f}", *(f"{s:.1f}" for s in cost.steps.values())]
+            for name, cost in (("first", first), ("with everything landed", median))
+        ]
+        + [["nothing new", f"{nothing.seconds:.1f}", *["–"] * len(weigh.STEPS)]],
+    )
 
 
-def land(file: Path, folder: Path) -> tuple[float, float]:
-    """(seconds, peak MB of the reader): archived, typed, checked and visible."""
-    home = Home.at(folder / f"home-{file.name}")
-    home.prepare()
-    READERS.stop()
-    # The reader is started by the first file of a run; this is the second.
-    write_csv(home.inbox / "hubspot-crm-exports-deals-first.csv", 10)
-    Landing(home).run()
-    target = home.inbox / file.name
-    file.rename(target)
+def days_of_operation(folder: Path, asked: Asked) -> str:
+    rows = []
+    for days in (60, 365):
+        home = weigh.simulated(folder / f"days-{days}", 100, days)
+        n_files = sum(1 for path in home.inbox.iterdir())
+        first = weigh.landing(home)
+        # What was written just before is read once more; then it is known.
+        again = [weigh.landing(home) for _ in range(2)][-1]
+        sensor = weigh.sensor(home)
+        rows.append([f"{n_files:,}", f"{first:.1f}", f"{again:.2f}", f"{sensor:.2f}"])
+        if days == 60:
+            asked.at_most("first landing of 60 days of small files", 25, first, "s")
+        else:
+            asked.at_most("a year of landed files: a pass", 1.5, again, "s")
+            asked.at_most("a year of landed files: the sensor", 1.5, sensor, "s")
+    return table_of(["files", "first landing", "landed before", "sensor"], rows)
+
+
+def lists(folder: Path, asked: Asked) -> str:
+    days = [AS_OF - timedelta(days=n) for n in reversed(range(365))]
+    found = {}
+    for name, chosen in (("1", days[-1:]), ("13", days[::-30][::-1]), ("365", days)):
+        home = folder / f"lists-{name}"
+        load.write_lists(home, 3_000, chosen)
+        weigh.run(home, AS_OF)
+        found[name] = weigh.run(home, AS_OF, "--force")
+    year = found["365"].seconds
+    asked.at_most("a year of lists by one list", 1.5, year / found["1"].seconds, "times")
+    asked.at_most("a year of lists by thirteen", 1.5, year / found["13"].seconds, "times")
+    return table_of(
+        ["lists", "run", *weigh.STEPS],
+        [
+            [name, f"{cost.seconds:.1f}", *(f"{s:.1f}" for s in cost.steps.values())]
+            for name, cost in found.items()
+        ],
+    )
+
+
+def seconds_of(job: Callable[[], None]) -> float:
     begin = time.perf_counter()
-    outcome = next(f for f in Landing(home).run().files if f.name == file.name)
-    seconds = time.perf_counter() - begin
-    if outcome.outcome != "landed":
-        sys.exit(outcome.message)
-    target.rename(file)
-    status = READERS.call(Path.read_text, Path("/proc/self/status"))
-    peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
-    return seconds, int(peak) / 1_000
-
-
-def with_pandas(read: Callable[..., pd.DataFrame], file: Path) -> float:
-    """Seconds to read the file and cast the same columns to the same types."""
-    begin = time.perf_counter()
-    frame = read(file)
-    for column in ("Close Date", "Create Date"):
-        local = pd.to_datetime(frame[column])
-        zoned = local.dt.tz_localize("Europe/Stockholm", ambiguous="NaT", nonexistent="NaT")
-        frame[column] = zoned.dt.tz_convert("UTC")
-    for column in ("Amount", "Deal probability"):
-        frame[column] = pd.to_numeric(frame[column])
-    frame["Deal Stage"] = frame["Deal Stage"].map({s: s.replace(" ", "").lower() for s in STAGES})
-    frame["Record ID"] = "hubspot:" + frame["Record ID"]
+    job()
     return time.perf_counter() - begin
 
 
-with_openpyxl = partial(pd.read_excel, dtype=str, engine="openpyxl")
-
-
-def main() -> None:
-    print(f"{os.cpu_count()} cores, 12 columns")
-    print(f"{'file':>20} {'landed rows/s':>14} {'reader MB':>10} {'pandas rows/s':>14}")
+def main(sizes: tuple[int, ...]) -> None:
+    begin, asked = time.monotonic(), Asked()
     with tempfile.TemporaryDirectory(prefix="mellantid-bench-") as name:
         folder = Path(name)
         os.environ["MELLANTID_KEY_FILE"] = str(folder / "hash.key")
-        for kind, sizes, write, read in (
-            ("csv", (250_000, 1_000_000), write_csv, partial(pd.read_csv, dtype=str)),
-            ("xlsx", (50_000, 150_000), write_xlsx, with_openpyxl),
-        ):
-            for n in sizes:
-                file = folder / f"hubspot-crm-exports-deals-{n}.{kind}"
-                write(file, n)
-                seconds, peak = land(file, folder)
-                beside = n / with_pandas(read, file)
-                print(f"{n:>15,} {kind} {n / seconds:>14,.0f} {peak:>10,.0f} {beside:>14,.0f}")
+        text = WEIGHT.format(
+            day=a_day(folder, asked),
+            days=days_of_operation(folder, asked),
+            lists=lists(folder, asked),
+            weight=weight(folder, asked, sizes),
+            files=table_of(
+                ["file", "rows/s", "reader MB", "pandas rows/s"], files.compared(folder)
+            ),
+        )
+    head = HEAD.format(
+        day=date.today(),
+        cores=os.cpu_count(),
+        memory=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9,
+        python=platform.python_version(),
+        minutes=(time.monotonic() - begin) / 60,
+        asked=table_of(["what", "at most", "measured", "kept"], asked.rows),
+    )
+    DOCUMENT.write_text(head + text, encoding="utf-8")
+    print(DOCUMENT.read_text(encoding="utf-8"))
 
 
 if __name__ == "__main__":
-    main()
+    main(DOUBLINGS if "--without-largest" in sys.argv else (*DOUBLINGS, LARGEST))

@@ -9,17 +9,17 @@ import sys
 import textwrap
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
 from importlib.metadata import version
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from measure.speed import company, estimated, with_lifelines
+from measure.tables import table_of
 from measure.trials import (
     GROUPS,
     PATTERNS,
@@ -115,13 +115,6 @@ variance and curves by account, {rates:.0f} s for the 1,000,000. With its varian
 account of clusters, 5,000 entries took {variance:.0f} s; all tables here took {ours:.2f} s of them.
 Its rates differ between two seeds, as it breaks ties by noise.
 """
-
-
-def table_of(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    lines = [list(map(str, head))]
-    lines.append(["---"] + ["---:"] * (len(lines[0]) - 1))
-    lines += [list(map(str, row)) for row in rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def of_conversion(seed: int, replications: int, pool: ProcessPoolExecutor) -> str:

@@ -120,8 +120,10 @@ LISTED = """
         'D' || deals.deal as deal, 'A' || account as account, 'S' || seller as seller,
         last.stage, amount, 'source ' || source as source, 'segment ' || segment as segment,
         'area ' || segment % 3 as area, strftime(created, '%Y-%m-%d %H:%M:%S') as created,
-        case when last.stage in ('won', 'lost') then strftime(last.moved_at, '%Y-%m-%d %H:%M:%S') end
-            as closed
+        case
+            when last.stage in ('won', 'lost')
+                then strftime(last.moved_at, '%Y-%m-%d %H:%M:%S')
+        end as closed
     from deals
     inner join (
         select deal, arg_max(stage, number) as stage, max(moved_at) as moved_at
@@ -217,13 +219,15 @@ BY_HAND = (
         f"""
         create table conversion_by_{dimension} as
         select
-            stage, {dimension}, date_trunc('month', moved_at) as month, horizon, count(*) as n_entered,
-            count(*) filter (moved_at + to_days(horizon) <= $as_of) as n_mature,
-            count(*) filter (moved_at + to_days(horizon) <= $as_of and won_at <= moved_at + to_days(horizon))
-                as n_won,
-            count(*) filter (moved_at + to_days(horizon) <= $as_of and next_at <= moved_at + to_days(horizon))
-                as n_next
-        from outcomes, (values (30), (90), (180), (365)) as horizons(horizon)
+            stage, {dimension}, date_trunc('month', moved_at) as month, horizon,
+            count(*) as n_entered,
+            count(*) filter (until <= $as_of) as n_mature,
+            count(*) filter (until <= $as_of and won_at <= until) as n_won,
+            count(*) filter (until <= $as_of and next_at <= until) as n_next
+        from (
+            select *, moved_at + to_days(horizon) as until
+            from outcomes, (values (30), (90), (180), (365)) as horizons(horizon)
+        )
         where stage not in ('won', 'lost')
         group by all
         """

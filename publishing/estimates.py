@@ -6,7 +6,9 @@ Does not belong here: statistics (analysis), descriptions (dbt/models/_estimates
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -33,7 +35,7 @@ def inputs_of(table: str) -> list[str]:
 
 def estimate(warehouse: Warehouse) -> CheckResult:
     """Write every estimate table of the day beside the marts; say whether they are coherent."""
-    marts = Marts(lambda name, columns: _mart(warehouse, name, columns))
+    marts = Marts(partial(read_mart, warehouse.marts))
     # Read once, before threads ask for them.
     _ = marts.entries.timelines, marts.entries.of_stages.timelines, marts.open_deals
     # Threads: most of the time is spent in numpy, which lets go of the interpreter's lock.
@@ -79,9 +81,9 @@ def incoherent(frame: pd.DataFrame, table: PublishedTable) -> list[str]:
     return faults
 
 
-def _mart(warehouse: Warehouse, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """These columns of a mart; texts as categories, a number for each row."""
-    with opened(warehouse.marts) as connection:
+def read_mart(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
+    """These columns of a mart of a folder; texts as categories, a number for each row."""
+    with opened(folder) as connection:
         rows = connection.sql(f"select {', '.join(columns)} from {identifier(name)}")
         frame: pd.DataFrame = rows.to_arrow_table().to_pandas(
             strings_to_categorical=True, date_as_object=False

@@ -5,6 +5,7 @@ Does not belong here: what other engines do.
 """
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from ingestion.sql import identifier, literal
 from ingestion.tables import RUN_COLUMNS, SIGHTING_COLUMNS, TABLES
 from publishing.inputs import BuildInputs
 from publishing.marts import PARQUET
+
+MAX_MEMORY_BYTES = 8_000_000_000
 
 
 class DuckDBEngine:
@@ -49,10 +52,11 @@ class DuckDBEngine:
 
     def profile(self) -> str:
         """The text of dbt's profiles.yml."""
+        settings = {"preserve_insertion_order": False, "memory_limit": f"{_memory_limit()}B"}
         return (
             "mellantid:\n  target: duckdb\n  outputs:\n    duckdb:\n      type: duckdb\n"
             f"      path: {json.dumps(str(self.database))}\n      threads: 2\n"
-            "      settings: {preserve_insertion_order: false}\n"
+            f"      settings: {json.dumps(settings)}\n"
         )
 
     def hand_over(self, tables: list[str], folder: Path) -> None:
@@ -77,6 +81,15 @@ class DuckDBEngine:
     def _bare(self, query: str) -> str:
         """The query without the database and schema that DuckDB puts before tables."""
         return re.sub(rf"\b({re.escape(self.database.stem)}\.)?main\.", "", query)
+
+
+def _memory_limit() -> int:
+    """Bytes that DuckDB may hold before it spills to disk: half of the machine's, at most 8 GB.
+
+    Two models are built at once. A limit of 1.9 GB was too small for 1 M stage events.
+    """
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(machine // 2, MAX_MEMORY_BYTES)
 
 
 def _landed(table: str, files: list[Path]) -> str:
