@@ -6,6 +6,7 @@ Does not belong here: running (`weigh`), homes (`load`), files beside pandas (`f
 
 import os
 import platform
+import subprocess
 import sys
 import tempfile
 import time
@@ -79,7 +80,13 @@ def weight(folder: Path, asked: Asked, sizes: tuple[int, ...]) -> str:
         home = folder / f"load-{n_deals}"
         n_events = load.write_load_home(home, n_deals, ACTIVITIES, AS_OF)
         by_hand = seconds_of(lambda home=home: load.by_hand(home, AS_OF))
-        cost, size = weigh.run(home, AS_OF), weigh.set_size(home)
+        try:
+            cost = weigh.run(home, AS_OF)
+        except subprocess.CalledProcessError as error:
+            reason = error.stderr.strip().splitlines()[-2][:200]
+            asked.rows.append([f"{n_events:,} events: whole run", "", reason, "**missed**"])
+            continue
+        size = weigh.set_size(home)
         growth = f"{cost.seconds / before:.2f}" if before and n_deals in DOUBLINGS else "–"
         rows.append(
             [

@@ -18,7 +18,7 @@ from ingestion.tables import RUN_COLUMNS, SIGHTING_COLUMNS, TABLES
 from publishing.inputs import BuildInputs
 from publishing.marts import PARQUET
 
-MAX_MEMORY_BYTES = 8_000_000_000
+MAX_MEMORY_BYTES = 10_000_000_000
 
 
 class DuckDBEngine:
@@ -84,9 +84,9 @@ class DuckDBEngine:
 
 
 def _memory_limit() -> int:
-    """Bytes that DuckDB may hold before it spills to disk: half of the machine's, at most 8 GB.
+    """Bytes that DuckDB may hold before it spills to disk: half of the machine's, at most 10 GB.
 
-    Two models are built at once. A limit of 1.9 GB was too small for 1 M stage events.
+    Two models are built at once: 1.9 GB were too few for 1 M stage events, 8 GB for 10 M.
     """
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(machine // 2, MAX_MEMORY_BYTES)

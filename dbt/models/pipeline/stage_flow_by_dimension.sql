@@ -92,7 +92,9 @@ standing as (
         visits.business_area,
         visits.source,
         weeks.period_start_on as week_on,
-        {{ days_between('visits.entered_on', 'weeks.next_start_on') }} as days_at_end
+        {# Half the bytes of a bigint: at 10 M stage events 35 M of them are held five times over. #}
+        cast({{ days_between('visits.entered_on', 'weeks.next_start_on') }} as int)
+            as days_at_end
     from weeks
     inner join visits
         on

@@ -11,7 +11,15 @@ run as (
 ),
 
 changes as (
-    select * from {{ ref('stg_deal_changes') }}
+    select
+        *,
+        count(*) over (partition by deal_id, field, fidelity, occurred_at) as n_of_moment
+    from {{ ref('stg_deal_changes') }}
+),
+
+{# Nearly all are alone in their moment; these need an order. #}
+crowded as (
+    select * from changes where n_of_moment > 1
 ),
 
 befores as (
@@ -21,7 +29,7 @@ befores as (
         fidelity,
         occurred_at,
         new_value
-    from changes
+    from crowded
     where new_value is not null
 ),
 
@@ -32,7 +40,7 @@ afters as (
         fidelity,
         occurred_at,
         old_value
-    from changes
+    from crowded
     where old_value is not null
 ),
 
