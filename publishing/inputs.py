@@ -66,7 +66,7 @@ def choose_inputs(
     mappings = Mappings.of(home, company)
     kinds = {label: kind.hash for label, kind in mappings.file_kinds.items()}
     mapped = json.dumps([kinds, mappings.stages], sort_keys=True, default=str)
-    settings = "\n".join((company.model_dump_json(), mapped, _code_hash()))
+    settings = "\n".join((company.model_dump_json(), mapped, code_hash(CHECKOUT)))
     return BuildInputs(
         loads=loads,
         files=files,
@@ -80,13 +80,16 @@ def choose_inputs(
 
 
 @cache
-def _code_hash() -> str:
-    """SHA-256 of the project's files as they lie in the checkout, and the libraries' versions."""
+def code_hash(checkout: Path) -> str:
+    """SHA-256 of the project's files as they lie there, without dbt's own, and of the libraries'
+    versions.
+    """
     digest = hashlib.sha256()
     for room in ROOMS:
-        for path in sorted((CHECKOUT / room).rglob("*")):
-            if path.suffix in CODE and "target" not in path.parts:
-                digest.update(f"{path.relative_to(CHECKOUT)}\n".encode() + path.read_bytes())
+        for path in sorted((checkout / room).rglob("*")):
+            name = path.relative_to(checkout)
+            if path.suffix in CODE and name.parts[:2] != ("dbt", "target"):
+                digest.update(f"{name}\n".encode() + path.read_bytes())
     libraries = sorted(f"{found.name} {found.version}" for found in distributions())
     digest.update("\n".join(libraries).encode())
     return digest.hexdigest()

@@ -27,6 +27,7 @@ from publishing.day import run_day
 from publishing.failures import Failure
 from publishing.gate.checks import Refused
 from publishing.gate.expectations import EXPECTATIONS
+from publishing.inputs import code_hash
 from publishing.lease import LeaseHeld, lease
 from publishing.set_manifest import read_manifest
 from publishing.sets import PublishedSets
@@ -287,6 +288,26 @@ def test_a_set_stands_until_a_setting_or_the_set_changes(published_home: Home) -
     with (current / "dim_deals.parquet").open("ab") as table:
         table.write(b"x")
     assert standing_set(home, DAY, loads) is None
+
+
+def test_any_change_of_the_code_is_another_code(tmp_path: Path) -> None:
+    """Wherever the checkout lies; what dbt writes for itself is none."""
+    checkout = tmp_path / "target"
+    hashes_of = []
+    for name, text in (
+        ("dbt/models/a.sql", "select 1"),
+        ("dbt/models/a.sql", "select 2"),
+        ("publishing/b.py", "1"),
+        ("ingestion/sources/c.yml", "1"),
+        ("dbt/target/compiled.sql", "1"),
+    ):
+        (checkout / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout / name).write_text(text)
+        code_hash.cache_clear()
+        hashes_of.append(code_hash(checkout))
+    code_hash.cache_clear()
+    assert len(set(hashes_of)) == 4
+    assert hashes_of[-1] == hashes_of[-2]
 
 
 @pytest.mark.parametrize("moment", ["reading calls", "dbt: 20", "publishing"])
