@@ -340,7 +340,8 @@ def _effective_n(
         n = of_one / variance
         followed = np.where(grid.before > REMAINDER, grid.at_risk / grid.before, np.inf)
     least = np.minimum.accumulate(followed, axis=1)
-    has_none = (rate <= NOTHING) | (rate >= 1 - NOTHING) | ~(variance > 0)
+    # Of two accounts that end alike, subtractions may leave a variance of 1e-34, or none.
+    has_none = (rate <= NOTHING) | (rate >= 1 - NOTHING) | ~(variance > NOTHING)
     clusters_left = np.minimum(least, grid.n) * quotient(n_clusters, grid.n)
     n = np.minimum(np.where(has_none, clusters_left, n), grid.n)
     return np.asarray(n * (t_quantile(grid.n - 1) / t_quantile(clusters_left - 1)) ** 2)

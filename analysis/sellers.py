@@ -263,7 +263,7 @@ class _Mix:
             total = (per_deal * self.n).sum(axis=1)
             effective_n = total**2 / (per_deal**2 * self.n).sum(axis=1)
         # Without variance nobody else has leads like these.
-        is_known = (clusters > 1) & (variance > 0)
+        is_known = (clusters > 1) & (variance > NOTHING)
         error, freedom = np.sqrt(np.where(is_known, variance, np.nan)), np.maximum(clusters - 1, 1)
         n_compared = np.bincount(self.stage_of, is_known & self.is_seller)[self.stage_of]
         half, half_of_all = (

@@ -13,7 +13,7 @@ from scipy.special import betainc, betaln, expit, logit
 
 from analysis import conversion, sellers, visits
 from analysis.entries import Entries
-from analysis.incidence import Incidence, Subjects, cumulative_incidence
+from analysis.incidence import Incidence, Subjects, cumulative_incidence, incidence_on
 from analysis.intervals import wilson
 from analysis.pooling import _posterior, normal_scores, pooled
 from measure import trials
@@ -183,6 +183,38 @@ def test_where_nothing_happened_accounts_count_and_not_their_deals() -> None:
     _, high = wilson(found.rate[0, 5], found.effective_n[0, 5])
     assert found.effective_n[0, 5] < 10
     assert high > 0.2
+
+
+def random_subjects(seed: int) -> Subjects:
+    """Of forty groups, some followed late, some of two accounts that end alike."""
+    random = np.random.default_rng(seed)
+    group = np.repeat(np.arange(40), random.integers(1, 30, 40))
+    leaving = random.integers(0, 400, len(group))
+    entry = np.where(random.random(len(group)) < 0.2, random.integers(-1, 300, len(group)), -1)
+    cluster = random.integers(0, len(group) // 2 + 1, len(group))
+    event = random.choice([0, 1, 2], len(group))
+    # Two accounts, of four and six deals: half of each is won, on any days.
+    alike = np.array([1, 1, 2, 2, 1, 1, 1, 2, 2, 2])
+    return Subjects(
+        np.append(group, np.full(10, 40)),
+        41,
+        np.append(cluster, [10**6] * 4 + [10**6 + 1] * 6),
+        np.append(entry, np.full(10, -1)),
+        np.append(leaving, random.integers(1, 80, 10)),
+        np.append(event, alike),
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_estimates_on_some_days_are_those_of_all_days(seed: int) -> None:
+    subjects, days = random_subjects(seed), (30, 90, 180, 365)
+    (some,) = incidence_on(subjects, days, (1,))
+    (each,) = cumulative_incidence(subjects, 366, (1,))
+    for name in ("rate", "unknown", "n_events", "effective_n"):
+        of_all = getattr(each, name)[:, days]
+        assert np.allclose(getattr(some, name), of_all, rtol=1e-9, atol=1e-9, equal_nan=True), name
+    # Of two accounts that end alike there is no variance, and two tell little.
+    assert (some.effective_n[40, 1:] < 0.1).all()
 
 
 def test_those_known_too_late_to_be_followed_do_not_count() -> None:
