@@ -42,6 +42,8 @@ COLUMNS = (
       for bound in ("", "_earliest")),
     "as_of",
 )  # fmt: skip
+# Its grain.
+ORDER = ("journey_id", "visit_number", "stage_id")
 
 
 @dataclass(frozen=True)

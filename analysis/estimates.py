@@ -16,20 +16,24 @@ from analysis.entries import Entries
 
 
 class Marts:
-    """The marts that estimates are made from, each read once by `read` (a name and columns)."""
+    """The marts that estimates are made from, each read once by `read` (a name, columns, and those
+    that rows are in the order of: sums of doubles depend on it).
+    """
 
-    def __init__(self, read: Callable[[str, tuple[str, ...]], pd.DataFrame]) -> None:
+    def __init__(
+        self, read: Callable[[str, tuple[str, ...], tuple[str, ...]], pd.DataFrame]
+    ) -> None:
         self.read = read
 
     @cached_property
     def entries(self) -> Entries:
         """Of fct_stage_entries."""
-        return Entries(self.read("fct_stage_entries", entries.COLUMNS))
+        return Entries(self.read("fct_stage_entries", entries.COLUMNS, entries.ORDER))
 
     @cached_property
     def open_deals(self) -> pd.DataFrame:
         """Of pipeline_status."""
-        return self.read("pipeline_status", visits.OPEN_DEAL_COLUMNS)
+        return self.read("pipeline_status", visits.OPEN_DEAL_COLUMNS, ("deal_id",))
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def sensor(home: Home) -> float:
 
 def seller_conversion(folder: Path) -> tuple[float, int]:
     """Seconds of seller_conversion alone, from the marts of a set; and its rows."""
-    frame = read_mart(folder, "fct_stage_entries", entries.COLUMNS)
+    frame = read_mart(folder, "fct_stage_entries", entries.COLUMNS, entries.ORDER)
     found = entries.Entries(frame)
     _ = found.timelines, found.of_stages.timelines
     begin = time.perf_counter()

@@ -81,10 +81,14 @@ def incoherent(frame: pd.DataFrame, table: PublishedTable) -> list[str]:
     return faults
 
 
-def read_mart(folder: Path, name: str, columns: tuple[str, ...]) -> pd.DataFrame:
-    """These columns of a mart of a folder; texts as categories, a number for each row."""
+def read_mart(
+    folder: Path, name: str, columns: tuple[str, ...], order: tuple[str, ...]
+) -> pd.DataFrame:
+    """These columns of a mart of a folder, its rows in this order; texts as categories."""
     with opened(folder) as connection:
-        rows = connection.sql(f"select {', '.join(columns)} from {identifier(name)}")
+        rows = connection.sql(
+            f"select {', '.join(columns)} from {identifier(name)} order by {', '.join(order)}"
+        )
         frame: pd.DataFrame = rows.to_arrow_table().to_pandas(
             strings_to_categorical=True, date_as_object=False
         )

@@ -128,7 +128,7 @@ def test_olist_estimates_of_the_last_cohorts_lie_above_their_naive_rates(
     # Events of the day of the cut, from the entry on, wait for its end.
     assert (counted["by_cut"] - found["n_events"]).between(0, 3).all()
     naive = found["n_events"] / found["n_entered"]
-    assert (found["estimated_rate"] >= naive - 1e-12).all()
+    assert (found["estimated_rate"] >= naive - 1e-6).all()
     # Of the few of the others, all were won before anybody went out of sight.
     many = found["n_events"] >= 10
     assert many.sum() >= 6

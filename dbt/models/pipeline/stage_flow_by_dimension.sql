@@ -7,7 +7,18 @@ weeks as (
 ),
 
 visits as (
-    select * from {{ ref('fct_stage_visits') }} where stage_kind = 'open'
+    select
+        pipeline_id,
+        stage_id,
+        seller_id,
+        segment,
+        business_area,
+        source,
+        entered_on,
+        left_on,
+        how_ended
+    from {{ ref('fct_stage_visits') }}
+    where stage_kind = 'open'
 ),
 
 comings_and_goings as (
@@ -83,20 +94,42 @@ flow as (
     where weeks.period_start_on = running.week_on or running.n_open_at_end <> 0
 ),
 
+{# Visits by week are many: 5.5 M of 1 M stage events. A number stands for a cell's six texts. #}
+numbered_visits as (
+    select
+        *,
+        dense_rank() over (
+            order by
+                pipeline_id asc nulls first,
+                stage_id asc nulls first,
+                seller_id asc nulls first,
+                segment asc nulls first,
+                business_area asc nulls first,
+                source asc nulls first
+        ) as cell_number
+    from visits
+),
+
+cells as (
+    select distinct
+        cell_number,
+        pipeline_id,
+        stage_id,
+        seller_id,
+        segment,
+        business_area,
+        source
+    from numbered_visits
+),
+
 standing as (
     select
-        visits.pipeline_id,
-        visits.stage_id,
-        visits.seller_id,
-        visits.segment,
-        visits.business_area,
-        visits.source,
+        cast(visits.cell_number as int) as cell_number,
         weeks.period_start_on as week_on,
-        {# Half the bytes of a bigint: at 10 M stage events 35 M of them are held five times over. #}
         cast({{ days_between('visits.entered_on', 'weeks.next_start_on') }} as int)
             as days_at_end
     from weeks
-    inner join visits
+    inner join numbered_visits as visits
         on
             weeks.next_start_on > visits.entered_on
             and (visits.left_on is null or weeks.next_start_on <= visits.left_on)
@@ -104,7 +137,7 @@ standing as (
 
 ages as (
     {{ by_dimension(
-        'standing',
+        'standing inner join cells on standing.cell_number = cells.cell_number',
         dimensions,
         ['pipeline_id', 'stage_id', 'week_on'],
         {
