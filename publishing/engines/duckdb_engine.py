@@ -86,7 +86,7 @@ class DuckDBEngine:
 def _memory_limit() -> int:
     """Bytes that DuckDB may hold before it spills to disk: half of the machine's, at most 10 GB.
 
-    Two models are built at once: 1.9 GB were too few for 1 M stage events, 8 GB for 10 M.
+    Two models are built at once: 1.9 GB were too few for 1 M stage events.
     """
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return min(machine // 2, MAX_MEMORY_BYTES)

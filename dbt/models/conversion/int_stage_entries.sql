@@ -48,7 +48,6 @@ entries as (
         record_type,
         deal_id,
         lead_id,
-        account_id,
         deal_type,
         pipeline_id,
         stage_id,
@@ -57,12 +56,7 @@ entries as (
         entered_at,
         entered_at_earliest,
         entered_on,
-        is_time_inferred,
-        fidelity,
-        seller_id,
-        segment,
-        business_area,
-        source
+        fidelity
     from visits
     union all
     select
@@ -71,7 +65,6 @@ entries as (
         record_type,
         deal_id,
         lead_id,
-        account_id,
         deal_type,
         to_pipeline_id as pipeline_id,
         cast(null as string) as stage_id,
@@ -80,12 +73,7 @@ entries as (
         occurred_at as entered_at,
         occurred_at_earliest as entered_at_earliest,
         occurred_on as entered_on,
-        is_time_inferred,
-        fidelity,
-        seller_id,
-        segment,
-        business_area,
-        source
+        fidelity
     from first_moves
     where move_into_pipeline = 1 and is_open
 )
