@@ -44,7 +44,7 @@ def fault_in_words(error: BaseException) -> str:
         return "the disk is full; free some space and run again"
     if isinstance(error, UserError) or type(error).__module__.split(".")[0] == "dagster":
         return str(error)
-    return f"a defect ({type(error).__name__}); the run in Dagster's UI (make dev) has its trace"
+    return f"a defect ({type(error).__name__}); please report it with its trace"
 
 
 class FileHeld(Exception):

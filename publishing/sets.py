@@ -90,13 +90,6 @@ class PublishedSets:
         """All published sets, oldest first."""
         return [folder for folder, _ in self.manifests()]
 
-    def of_run(self, run_id: str) -> tuple[Path, SetManifest]:
-        """The latest set that this run published. Raises LookupError if there is none."""
-        for folder, manifest in reversed(self.manifests()):
-            if manifest.run_id == run_id:
-                return folder, manifest
-        raise LookupError(f"run {run_id} published nothing")
-
     def last_before(self, as_of: date) -> Path | None:
         """The newest set of `as_of` or an earlier day, undamaged: what a run is compared with."""
         sets = [(m.as_of, m.epoch, folder, m) for folder, m in self.manifests() if m.as_of <= as_of]

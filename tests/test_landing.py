@@ -459,6 +459,26 @@ def test_a_file_read_just_after_it_changed_is_read_once_more(
     assert read == ["deals.csv"] * 2
 
 
+def test_a_member_that_was_withdrawn_is_taken_again_with_its_archive(
+    sheet: Home, read: list[str]
+) -> None:
+    """As long as the archive lies in the inbox. One within another has no list of members."""
+    inner = sheet.root / "inner.zip"
+    for path, members in ((inner, ("c.csv", "d.csv")), (sheet.inbox / "more.zip", ("a.csv",))):
+        with zipfile.ZipFile(path, "w") as archive:
+            for n, member in enumerate(members):
+                archive.writestr(member, LONG.replace("D1", f"{path.stem}{n}"))
+    with zipfile.ZipFile(sheet.inbox / "outer.zip", "w") as archive:
+        archive.write(inner, "inner.zip")
+    first = Landing(sheet).run()
+    (member,) = (file for file in first.files if file.name == "more.zip/a.csv")
+    for name in (member.sha256, f"{member.sha256}.json"):
+        (sheet.archive / name).unlink()
+    second = Landing(sheet).run()
+    assert [(f.name, f.rule) for f in second.files] == [(f.name, f.rule) for f in first.files]
+    assert (sheet.archive / member.sha256).exists()
+
+
 def test_bytes_lost_from_the_archive_are_taken_again(sheet: Home, read: list[str]) -> None:
     (file,) = Landing(sheet).run().files
     (sheet.archive / file.sha256).unlink()

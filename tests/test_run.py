@@ -284,9 +284,13 @@ def test_a_set_stands_until_a_setting_or_the_set_changes(published_home: Home) -
     assert standing_set(home, DAY, loads) is not None
     sets.save_status(refused=Failure(run_id="x", kind="fault", reasons=["r"], new_files=[]))
     assert standing_set(home, DAY, loads) is None
+    (sets.folder / "status.js").write_text("{")
+    assert standing_set(home, DAY, loads) is None
     sets.save_status(is_cleared=True)
     with (current / "dim_deals.parquet").open("ab") as table:
         table.write(b"x")
+    assert standing_set(home, DAY, loads) is None
+    (current / "manifest.json").write_text("{")
     assert standing_set(home, DAY, loads) is None
 
 

@@ -54,7 +54,7 @@ class Arrivals:
         try:
             receipt = self._known(path, name) or self._taken(path, name)
             archived = self._place(receipt)
-            if receipt.members:
+            if receipt.members and all(map(self._is_kept, receipt.members.values())):
                 return [self._member(f"{name}/{m}", sha) for m, sha in receipt.members.items()]
             if members := archive_members(archived, self.scratch):
                 return self._unpacked(receipt, name, members)
@@ -71,7 +71,7 @@ class Arrivals:
         except FileNotFoundError as error:
             raise FileHeld("was taken away meanwhile; the next run looks again") from error
         receipt = self.receipts.settled(seen)
-        if receipt is None or not (self.home.archive / receipt.sha256).exists():
+        if receipt is None or not self._is_kept(receipt.sha256):
             return None
         sidecar = sidecar_text(path) or receipt.sidecar
         return self.receipts.keep(receipt.model_copy(update={"sidecar": sidecar}))
@@ -98,6 +98,9 @@ class Arrivals:
         new = self.folder / receipt.sha256
         return new if new.exists() else self.home.archive / receipt.sha256
 
+    def _is_kept(self, sha256: str) -> bool:
+        return self.receipts.get(sha256) is not None and (self.home.archive / sha256).exists()
+
     def _member(self, name: str, sha256: str) -> Arrival:
         return Arrival(printable(name), sha256, self.home.archive / sha256)
 
@@ -110,7 +113,12 @@ class Arrivals:
         for member, place in members:
             os.utime(place, ns=(written_at, written_at))
             arrived[member] = self._arrived(place, f"{name}/{member}")
-        taken = {m: x.sha256 for m, (x,) in arrived.items() if isinstance(x, Arrival)}
+        taken = {
+            member: arrival.sha256
+            for member, found in arrived.items()
+            for arrival in found
+            if isinstance(arrival, Arrival) and len(found) == 1
+        }
         if len(taken) == len(members):
             self.receipts.keep(receipt.model_copy(update={"members": taken}))
-        return [x for found in arrived.values() for x in found]
+        return [arrival for found in arrived.values() for arrival in found]
