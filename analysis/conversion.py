@@ -25,7 +25,7 @@ from analysis.entries import (
 )
 from analysis.horizons import HORIZONS
 from analysis.incidence import Incidence, cumulative_incidence
-from analysis.intervals import DECIMALS, Floats, level_of_all
+from analysis.intervals import Floats, level_of_all, rounded
 
 CURVE_DAYS = tuple(range(7, LAST_DAY, 7))
 
@@ -35,7 +35,7 @@ def conversion_tables(entries: Entries) -> tuple[pd.DataFrame, pd.DataFrame]:
     tables = [pair for asked in _dimensions(entries) for pair in _of_dimension(*asked)]
     rates, curves = zip(*tables, strict=True)
     of_horizons, of_days = (pd.concat(kind, ignore_index=True) for kind in (rates, curves))
-    return of_horizons.round(DECIMALS), of_days.round(DECIMALS)
+    return rounded(of_horizons), rounded(of_days)
 
 
 def _dimensions(entries: Entries) -> Iterator[tuple[str, Entries, Groups, Any]]:

@@ -6,6 +6,7 @@ Belongs here: bounds that need nothing but counts. Does not belong here: estimat
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
@@ -39,6 +40,11 @@ def level_of_all(n: Any) -> Floats:
     (Šidák 1967, JASA 62, 626–633).
     """
     return np.asarray(LEVEL ** (1 / np.maximum(n, 1)))
+
+
+def rounded(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with its numbers of DECIMALS; it has dates, which `round` warns of."""
+    return table.round(dict.fromkeys(table.select_dtypes("float").columns, DECIMALS))
 
 
 def quotient(numerator: Any, denominator: Any) -> Floats:

@@ -21,7 +21,7 @@ from analysis.entries import (
 )
 from analysis.horizons import HORIZONS
 from analysis.incidence import incidence_on
-from analysis.intervals import DECIMALS, LEVEL, NOTHING, Floats, Integers, level_of_all
+from analysis.intervals import LEVEL, NOTHING, Floats, Integers, level_of_all, rounded
 from analysis.pooling import normal_scores, pooled
 
 # A seller is known by what is reached; what is lost is the rest of it.
@@ -74,10 +74,8 @@ def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataF
     # Threads: nearly all of the time is spent in numpy and scipy, outside the interpreter's lock.
     with ThreadPoolExecutor(2) as threads:
         pooled_tables = list(threads.map(lambda table: _with_pooled(table, scores), tables))
-    return (
-        pd.concat(pooled_tables, ignore_index=True)
-        .round(DECIMALS)
-        .assign(interval_id="credible_95", method_id="beta_binomial", as_of=entries.as_of)
+    return rounded(pd.concat(pooled_tables, ignore_index=True)).assign(
+        interval_id="credible_95", method_id="beta_binomial", as_of=entries.as_of
     )
 
 

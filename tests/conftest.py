@@ -18,9 +18,11 @@ from reference import Reference, Run
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from publishing import catalogue, dbt_build
-from publishing.day import Day
+from publishing.day import Day, run_day
 from publishing.dbt_process import invoke
+from publishing.gate.checks import Refused
 from publishing.inputs import KnowledgeBasis
+from publishing.lease import lease
 from publishing.marts import opened
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -93,8 +95,10 @@ def build(home: Home, as_of: date, knowledge_basis: KnowledgeBasis = "as_known")
     day = begun(home, as_of, knowledge_basis)
     models, checks = compiled()
     with duckdb.connect(str(day.warehouse.engine.database)) as connection:
+        connection.begin()
         for statement in models:
             connection.execute(statement)
+        connection.commit()
         found = [name for name, query in checks.items() if connection.execute(query).fetchall()]
     assert found == []
     day.warehouse.hand_over(catalogue.published_models())
@@ -204,6 +208,17 @@ def hashes(folder: Path) -> dict[str, str]:
             path.stem: content_hash(connection, f"read_parquet('{path}')")
             for path in sorted(folder.glob("*.parquet"))
         }
+
+
+def ran(home: Home, day: date) -> bool:
+    """Whether a run of the day without Dagster published."""
+    home.prepare()
+    with lease(home, "test") as held:
+        try:
+            run_day(home, day, held, lambda text: None)
+        except Refused:
+            return False
+    return True
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ Does not belong here: what other engines do.
 """
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -16,9 +15,7 @@ from ingestion.home import Home
 from ingestion.sql import identifier, literal
 from ingestion.tables import RUN_COLUMNS, SIGHTING_COLUMNS, TABLES
 from publishing.inputs import BuildInputs
-from publishing.marts import PARQUET
-
-MAX_MEMORY_BYTES = 10_000_000_000
+from publishing.marts import MEMORY, PARQUET
 
 
 class DuckDBEngine:
@@ -52,7 +49,7 @@ class DuckDBEngine:
 
     def profile(self) -> str:
         """The text of dbt's profiles.yml."""
-        settings = {"preserve_insertion_order": False, "memory_limit": f"{_memory_limit()}B"}
+        settings = {"preserve_insertion_order": False, **MEMORY}
         return (
             "mellantid:\n  target: duckdb\n  outputs:\n    duckdb:\n      type: duckdb\n"
             f"      path: {json.dumps(str(self.database))}\n      threads: 2\n"
@@ -64,7 +61,7 @@ class DuckDBEngine:
 
         Sorted by the first two columns, which begin the grain, a fact takes a third less.
         """
-        with duckdb.connect(str(self.database), read_only=True) as connection:
+        with duckdb.connect(str(self.database), read_only=True, config=dict(MEMORY)) as connection:
             for table in tables:
                 path = literal(str(folder / f"{table}.parquet"))
                 connection.execute(
@@ -81,15 +78,6 @@ class DuckDBEngine:
     def _bare(self, query: str) -> str:
         """The query without the database and schema that DuckDB puts before tables."""
         return re.sub(rf"\b({re.escape(self.database.stem)}\.)?main\.", "", query)
-
-
-def _memory_limit() -> int:
-    """Bytes that DuckDB may hold before it spills to disk: half of the machine's, at most 10 GB.
-
-    Two models are built at once: 1.9 GB were too few for 1 M stage events.
-    """
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return min(machine // 2, MAX_MEMORY_BYTES)
 
 
 def _landed(table: str, files: list[Path]) -> str:
