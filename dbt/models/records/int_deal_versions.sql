@@ -36,7 +36,11 @@ records as (
             named.pipeline_id
         ) as placed_pipeline_id,
         named.is_pipeline_named
-        or stages.pipeline_id is not null as is_stated_placed_pipeline_id
+        or stages.pipeline_id is not null as is_stated_placed_pipeline_id,
+        {# What decides which columns are stated. #}
+        named.stated_columns
+        || case when named.is_from_later_export then ' later' else '' end
+        || case when stages.pipeline_id is not null then ' placed' else '' end as stated
     from named
     left join stages on named.stage_id = stages.stage_id and stages.is_in_one_pipeline
 ),
@@ -44,11 +48,9 @@ records as (
 numbered as (
     select
         *,
-        {% for column in columns if column not in ('is_deleted', 'placed_pipeline_id') -%}
-            {{ is_stated(column) }} as is_stated_{{ column }},
-        {% endfor -%}
-        {# A list that has no such column does not show what was deleted. #}
-        not is_from_later_export as is_stated_is_deleted,
+        coalesce(
+            min(stated) over (partition by deal_id) = max(stated) over (partition by deal_id), false
+        ) as is_always_stated_alike,
         row_number() over (
             partition by deal_id
             order by
@@ -57,6 +59,18 @@ numbered as (
                 {{ made_order(['closed_at', 'stage_id', 'status'] + columns) }}
         ) as version_number
     from records
+),
+
+told as (
+    select
+        *,
+        {% for column in columns if column not in ('is_deleted', 'placed_pipeline_id') -%}
+            {{ is_stated(column) }} as is_stated_{{ column }},
+        {% endfor -%}
+        {# A list that has no such column does not show what was deleted. #}
+        not is_from_later_export as is_stated_is_deleted
+    from numbered
+    where not is_always_stated_alike
 ),
 
 carried as (
@@ -73,9 +87,10 @@ carried as (
                 as last_{{ column }},
         {% endfor -%}
         version_number
-    from numbered
+    from told
 ),
 
+{# Of most deals every version has the same columns, and nothing to carry on. #}
 deals as (
     select
         deal_id,
@@ -90,6 +105,21 @@ deals as (
         {% endfor -%}
         version_number
     from carried
+    union all
+    select
+        deal_id,
+        stage_id,
+        status,
+        closed_at,
+        known_at,
+        is_complete,
+        is_from_later_export,
+        {% for column in columns -%}
+            {{ column }},
+        {% endfor -%}
+        version_number
+    from numbered
+    where is_always_stated_alike
 ),
 
 aliases as (

@@ -1,3 +1,4 @@
+{{ config(materialized="table") }}
 {#
     Of a later export the reconstructed basis knows what it tells of that day: that the deal had been
     created, out of which lead, in which pipeline, and (`int_deal_versions`) a close by then.
