@@ -137,24 +137,43 @@ standing as (
         stays.cell_number,
         weeks.period_start_on as week_on,
         cast({{ days_between('stays.entered_on', 'weeks.next_start_on') }} as int) as days_at_end,
-        sum(stays.n_visits) as n_visits
+        cast(stays.n_visits as int) as n_visits
     from weeks
     inner join numbered_stays as stays
         on
             weeks.period_start_on >= stays.first_week_on
             and (stays.until_week_on is null or weeks.period_start_on < stays.until_week_on)
-    group by stays.cell_number, weeks.period_start_on, stays.entered_on, weeks.next_start_on
+),
+
+totals as (
+    select
+        cell_number,
+        week_on,
+        sum(n_visits) as n_standing
+    from standing
+    group by cell_number, week_on
+),
+
+{# Of rows of the same days the last has what stood that long, whichever it is. #}
+running_up as (
+    select
+        cell_number,
+        week_on,
+        days_at_end,
+        sum(n_visits) over (
+            partition by cell_number, week_on
+            order by days_at_end rows between unbounded preceding and current row
+        ) as n_up_to
+    from standing
 ),
 
 counted as (
     select
-        *,
-        sum(n_visits) over (
-            partition by cell_number, week_on
-            order by days_at_end rows between unbounded preceding and current row
-        ) as n_up_to,
-        sum(n_visits) over (partition by cell_number, week_on) as n_standing
-    from standing
+        running_up.*,
+        totals.n_standing
+    from running_up
+    inner join totals
+        on running_up.cell_number = totals.cell_number and running_up.week_on = totals.week_on
 ),
 
 middles as (
