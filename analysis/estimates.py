@@ -11,7 +11,10 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis import conversion, entries, sellers, visits
+from analysis import attempts, conversion, entries, sellers, visits
+from analysis.activities import activity_estimates
+from analysis.attempts import Attempts
+from analysis.comparisons import activity_comparisons
 from analysis.entries import Entries
 
 
@@ -29,6 +32,11 @@ class Marts:
     def entries(self) -> Entries:
         """Of fct_stage_entries."""
         return Entries(self.read("fct_stage_entries", entries.COLUMNS, entries.ORDER))
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        """Of fct_activities."""
+        return Attempts(self.read("fct_activities", attempts.COLUMNS, attempts.ORDER))
 
     @cached_property
     def open_deals(self) -> pd.DataFrame:
@@ -65,5 +73,15 @@ ESTIMATES = (
         tables=("seller_mix",),
         inputs=("fct_stage_entries",),
         compute=lambda marts, _: (sellers.seller_mix(marts.entries),),
+    ),
+    Estimate(
+        tables=("activity_estimates",),
+        inputs=("fct_activities",),
+        compute=lambda marts, random: (activity_estimates(marts.attempts, random),),
+    ),
+    Estimate(
+        tables=("activity_comparisons",),
+        inputs=("fct_activities",),
+        compute=lambda marts, _: (activity_comparisons(marts.attempts),),
     ),
 )

@@ -38,6 +38,10 @@ bulk_deals: 5
 # A deal without activity for this many days is idle.
 idle_days: 30
 
+# The parts of the day that activities are told apart by, each with the hour it begins at; the last
+# one lasts until the first begins.
+dayparts: {morning: 6, afternoon: 12, evening: 18}
+
 # How many days a published set is kept. Rollback and slow readers need some.
 keep_published_days: 30
 
@@ -93,6 +97,7 @@ class Company(Strict):
     reopen_grace_days: int = Field(90, ge=0)
     bulk_deals: int = Field(5, ge=2)
     idle_days: int = Field(30, ge=1)
+    dayparts: dict[str, int] = {"morning": 6, "afternoon": 12, "evening": 18}
     keep_published_days: int = Field(30, ge=1)
     keep_warehouses: int = Field(3, ge=1)
     alerts: Alerts = Alerts()
@@ -102,6 +107,26 @@ class Company(Strict):
     @classmethod
     def _is_a_zone(cls, zone: str) -> str:
         return checked_zone(zone)
+
+    @field_validator("dayparts")
+    @classmethod
+    def _are_hours(cls, dayparts: dict[str, int]) -> dict[str, int]:
+        hours = list(dayparts.values())
+        if not hours or len(set(hours)) < len(hours) or not all(0 <= hour < 24 for hour in hours):
+            raise ValueError("each part of the day needs an hour of its own, from 0 to 23")
+        if any(not name or " " in name for name in dayparts):
+            raise ValueError("a part of the day is named by one word")
+        return dayparts
+
+    @property
+    def daypart_of_hours(self) -> list[str]:
+        """The part of the day of each hour, 0 to 23."""
+        begins = {hour: name for name, hour in self.dayparts.items()}
+        name, names = begins[max(begins)], []
+        for hour in range(24):
+            name = begins.get(hour, name)
+            names.append(name)
+        return names
 
     @property
     def tz(self) -> ZoneInfo:

@@ -185,6 +185,12 @@ RUN_COLUMNS = (
     Column(
         "idle_days", CellType.INTEGER, NONE, "Days without activity after which a deal is idle."
     ),
+    Column(
+        "dayparts",
+        TEXT,
+        NONE,
+        "The part of the day that each of its 24 hours belongs to, with blanks between.",
+    ),
 )
 
 ACTIVITY_TYPES = (

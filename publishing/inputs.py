@@ -110,4 +110,5 @@ def _run_row(
         "reopen_grace_seconds": 86_400 * company.reopen_grace_days,
         "bulk_deals": company.bulk_deals,
         "idle_days": company.idle_days,
+        "dayparts": " ".join(company.daypart_of_hours),
     }

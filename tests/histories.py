@@ -49,11 +49,16 @@ def histories(draw: st.DrawFn) -> dict[str, list[Row]]:
     for number in range(draw(st.integers(0, 3))):
         rows["activities"].append({
             "activity_id": f"{number}",
-            "type": draw(st.sampled_from(["call", "meeting", "note", "other"])),
+            "type": draw(st.sampled_from(["call", "call", "email", "meeting", "note", "other"])),
             "occurred_at": created + timedelta(days=draw(st.integers(0, 170))),
             "deal_id": draw(st.sampled_from(["deal", None])),
             "lead_id": draw(st.sampled_from(["lead", None])),
-            "outcome": draw(st.sampled_from(["held", "canceled", None])),
+            "outcome": draw(st.sampled_from(["held", "canceled", "booked", None])),
+            "contact_id": draw(st.sampled_from(["k1", "k2", None, None])),
+            "phone": draw(st.sampled_from(["0701234567", "085550000", None])),
+            "direction": draw(st.sampled_from(["outbound", "inbound", None])),
+            "message": draw(st.sampled_from(["red", "blue", None])),
+            "seller_id": draw(st.sampled_from([*SELLERS, "Ann"])),
             "is_deleted": draw(st.integers(0, 9)) == 0, "day": draw(st.sampled_from(DAYS)),
         })  # fmt: skip
     if draw(st.integers(0, 11)) == 0:
@@ -249,6 +254,12 @@ def write(found: list[dict[str, list[Row]]], inbox: Path) -> None:
             {"account_id": "a1", "account_segment": "L"},
             {"account_id": "a2", "account_segment": other},
         ]
+    files[f"contacts-{DAYS[3]}"] = [
+        {"contact_id": key, "account_id": account, "email": f"{key}@x.se", "phone": phone}
+        for key, account, phone in (
+            ("k1", "a1", "070-123 45 67"), ("k2", "a1", "08-555 00 00"), ("k3", "a1", "08-5550000"),
+        )
+    ]  # fmt: skip
     files["sellers"] = [
         {"seller_id": key, "name": name, "team": "t"}
         for key, name in zip(SELLERS, ("Ann", "Bo", "Bo"), strict=True)

@@ -33,8 +33,8 @@ BROKEN = {
     "nothing_is_both_won_and_lost": ("won_number = 1, lost_number = 1", "true"),
     "what_was_reached_came_after_the_entry": (
         "occurred_at = timestamp '2099-01-01'",
-        "move_kind = 'create' and journey_id in "
-        "(select journey_id from fct_stage_transitions where move_kind = 'advance')",
+        "move_kind = 'create' and to_stage_kind = 'open' and journey_id in (select journey_id "
+        "from fct_stage_transitions where move_kind = 'advance' and not is_correction)",
     ),
     "deals_of_every_status_are_all_deals": ("n_open = n_deals + 1", "true"),
     "stage_flows_add_up": ("n_won = n_won + 1", "true"),
@@ -56,6 +56,13 @@ BROKEN = {
     "every_stage_is_known": ("move_kind = 'unknown_stage'", "true"),
     "every_deal_stands_in_a_known_stage": ("status = 'unknown_stage'", "true"),
     "changes_come_to_every_state": ("amount_base = amount_base + 0.01", "change_number = 1"),
+    "only_attempts_at_people_have_effects": ("is_at_risk = null", "is_at_risk is not null"),
+    "a_meeting_is_credited_to_one_attempt_of_a_type": (
+        "held_meeting_id = (select min(held_meeting_id) from fct_activities where type = 'call')",
+        "type = 'call' and held_meeting_id is null",
+    ),
+    "attempts_nest": ("n_reached = n_attempts + 1", "true"),
+    "paths_add_up_to_the_deals": ("n_deals = n_deals + 1", "touch_definition_id = 'last_touch'"),
     **{f"counts_nest_by_{dimension}": ("n_reached = n_entered + 1", "true")
        for dimension in ("segment", "source")},
     **{f"rates_by_{dimension}_lie_between_0_and_1": ("reached_rate = 1.5", "true")

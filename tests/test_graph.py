@@ -14,7 +14,7 @@ from publishing import catalogue
 from publishing.dbt_process import invoke
 
 DBT = Path(__file__).parents[1] / "dbt"
-SUBJECTS = ("records", "ledger", "pipeline", "outcomes", "conversion")
+SUBJECTS = ("records", "ledger", "pipeline", "outcomes", "conversion", "activities")
 # Within a subject: what exports say, then steps on the way, then what is published.
 KINDS = ("stg_", "int_", "")
 
@@ -29,9 +29,11 @@ MARTS = {
     "deal_counts", "coverage", "outcomes_by_segment", "outcomes_by_seller", "outcomes_by_source",
     "outcomes_by_business_area", "conversion_outcomes", "dim_periods", "dim_horizons",
     "stage_flow_by_dimension", "pipeline_movement_by_dimension",
+    "fct_activities", "activity_counts", "journey_paths",
 }  # fmt: skip
 ESTIMATES = {
     "conversion_estimates", "conversion_curves", "time_in_stage", "seller_conversion", "seller_mix",
+    "activity_estimates", "activity_comparisons",
 }  # fmt: skip
 
 
@@ -63,8 +65,9 @@ def test_estimates_state_their_grain_and_describe_every_column(
 ) -> None:
     assert table.description.startswith("One row per ")
     assert table.grain and set(table.grain) <= set(table.columns)
-    always = {"definition_id", "n_entered", "n_mature", "n_events", "effective_n", "maturity_rate",
-              "interval_id", "method_id", "as_of"}  # fmt: skip
+    always = {"definition_id", "n_mature", "n_events", "interval_id", "method_id", "as_of"}
+    if "estimated_rate" in table.columns:
+        always |= {"effective_n", "maturity_rate", "low_rate", "high_rate"}
     assert always <= set(table.columns)
     for column, text in table.columns.items():
         assert text, f"{table.name}.{column} has no description"

@@ -21,6 +21,15 @@
     {%- endif %}
 {%- endmacro %}
 
+{# The hour on the wall in `zone`, 0 to 23, at a UTC timestamp. #}
+{% macro local_hour(timestamp, zone) -%}
+    {% if target.type == 'spark' -%}
+        cast(hour(from_utc_timestamp({{ timestamp }}, {{ zone }})) as bigint)
+    {%- else -%}
+        cast(hour(timezone({{ zone }}, timezone('UTC', {{ timestamp }}))) as bigint)
+    {%- endif %}
+{%- endmacro %}
+
 {# Whether the clock on the wall in `zone` shows midnight: what a date without a time becomes. #}
 {% macro is_midnight(timestamp, zone) -%}
     {{ timestamp }} = {% if target.type == 'spark' -%}
@@ -72,6 +81,20 @@
         cast(datediff({{ later }}, {{ earlier }}) as bigint)
     {%- else -%}
         cast({{ later }} - {{ earlier }} as bigint)
+    {%- endif %}
+{%- endmacro %}
+
+{# The texts of a group in the order of `number` (whole), with ` > ` between. #}
+{% macro path_of(text, number) -%}
+    {% if target.type == 'spark' -%}
+        array_join(
+            transform(
+                array_sort(collect_list(named_struct('n', {{ number }}, 't', {{ text }}))), x -> x.t
+            ),
+            ' > '
+        )
+    {%- else -%}
+        string_agg({{ text }}, ' > ' order by {{ number }})
     {%- endif %}
 {%- endmacro %}
 

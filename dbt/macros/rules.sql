@@ -19,6 +19,11 @@
     ) }})
 {%- endmacro %}
 
+{# A UTC timestamp as whole seconds since 1970, which can be added to and compared. #}
+{% macro as_seconds(timestamp) -%}
+    {{ epoch_seconds(timestamp) }}
+{%- endmacro %}
+
 {# Elapsed whole seconds. `datediff` counts boundaries crossed, not time passed. #}
 {% macro seconds_between(earlier, later) -%}
     {{ epoch_seconds(later) }} - {{ epoch_seconds(earlier) }}

@@ -8,7 +8,7 @@ aliases as (
     select * from {{ ref('int_seller_aliases') }}
 ),
 
-{# Everyone who ever owned a deal or a lead, or is credited with one, described or not. #}
+{# Everyone who ever owned a deal or lead, is credited with one or was active, described or not. #}
 named as (
     select seller_id from {{ ref('fct_stage_transitions') }}
     union all
@@ -17,6 +17,14 @@ named as (
     select aliases.seller_id
     from {{ ref('stg_deal_credits') }} as credits
     left join aliases on credits.seller_id = aliases.alias_id
+    union all
+    select aliases.seller_id
+    from {{ ref('int_activities') }} as activities
+    inner join aliases on activities.seller_id = aliases.alias_id
+    union all
+    select aliases.seller_id
+    from {{ ref('int_activities') }} as activities
+    inner join aliases on activities.sender_id = aliases.alias_id
 ),
 
 referenced as (

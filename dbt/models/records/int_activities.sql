@@ -5,8 +5,9 @@
     stated, that moment is its time. Marked as done later, it took place when it was due.
 #}
 {% set columns = [
-    'type', 'source_type', 'occurred_at', 'completed_at', 'deal_id', 'lead_id', 'outcome',
-    'is_deleted',
+    'type', 'source_type', 'occurred_at', 'completed_at', 'seller_id', 'deal_id', 'lead_id',
+    'contact_id', 'account_id', 'email_hash', 'phone_hash', 'direction', 'outcome', 'duration_s',
+    'campaign_id', 'message_variant', 'sender_id', 'reminder_no', 'is_deleted',
 ] %}
 
 with
@@ -22,13 +23,26 @@ activities as (
 numbered as (
     select
         *,
+        coalesce(
+            min(stated_columns) over (partition by activity_id)
+            = max(stated_columns) over (partition by activity_id),
+            false
+        ) as is_always_stated_alike,
+        row_number() over (
+            partition by activity_id order by known_at asc, {{ made_order(columns) }}
+        ) as version_number,
+        count(*) over (partition by activity_id) as n_versions
+    from activities
+),
+
+told as (
+    select
         {% for column in columns -%}
             {{ is_stated(column) }} as is_stated_{{ column }},
         {% endfor -%}
-        row_number() over (
-            partition by activity_id order by known_at asc, {{ made_order(columns) }}
-        ) as version_number
-    from activities
+        *
+    from numbered
+    where not is_always_stated_alike
 ),
 
 carried as (
@@ -37,10 +51,11 @@ carried as (
         {% for column in columns -%}
             {{ last_known(column, 'activity_id', false) }} as last_{{ column }},
         {% endfor -%}
-        version_number = max(version_number) over (partition by activity_id) as is_current
-    from numbered
+        version_number = n_versions as is_current
+    from told
 ),
 
+{# Of nearly all activities every version has the same columns, and nothing to carry on. #}
 current_activities as (
     select
         {% for column in columns -%}
@@ -49,6 +64,14 @@ current_activities as (
         activity_id
     from carried
     where is_current
+    union all
+    select
+        {% for column in columns -%}
+            {{ column }},
+        {% endfor -%}
+        activity_id
+    from numbered
+    where is_always_stated_alike and version_number = n_versions
 ),
 
 timed as (
@@ -75,8 +98,25 @@ select
     source_type,
     used_at as occurred_at,
     {{ local_date('used_at', 'zone') }} as occurred_on,
+    {# A date without a time has no hour. #}
+    case
+        when not coalesce({{ is_midnight('used_at', 'zone') }}, true)
+            then {{ local_hour('used_at', 'zone') }}
+    end as local_hour,
+    seller_id,
     deal_id,
     lead_id,
+    contact_id,
+    account_id,
+    email_hash,
+    phone_hash,
+    direction,
+    outcome,
+    duration_s,
+    campaign_id,
+    message_variant,
+    sender_id,
+    reminder_no,
     coalesce(outcome in ('planned', 'booked'), false) as is_planned,
     type in ('call', 'meeting', 'email', 'message')
     and coalesce(outcome not in ('planned', 'booked', 'no_show', 'rescheduled'), true)

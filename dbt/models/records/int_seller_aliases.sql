@@ -1,5 +1,5 @@
 {#
-    Every way that exports name an owner, and whom it means: an id, or a name in any spelling. A
+    Every way that exports name an owner or who was active, and whom it means: an id, or a name in any spelling. A
     name that two sellers of a system share means neither. Ids have digits, and are not folded.
 #}
 with
@@ -40,6 +40,18 @@ named as (
         'deal' as record_type,
         deal_id as record_id
     from {{ ref('stg_deal_credits') }}
+    union all
+    select
+        seller_id as alias_id,
+        'activity' as record_type,
+        activity_id as record_id
+    from {{ ref('stg_activities') }}
+    union all
+    select
+        sender_id as alias_id,
+        'activity' as record_type,
+        activity_id as record_id
+    from {{ ref('stg_activities') }}
 ),
 
 counted as (

@@ -7,5 +7,6 @@ select
     correction_grace_seconds,
     reopen_grace_seconds,
     bulk_deals,
-    idle_days
+    idle_days,
+    dayparts
 from {{ source('raw', 'run') }}

@@ -1,0 +1,147 @@
+"""What goes with more meetings: each value of a dimension beside all others, raw and adjusted.
+
+Belongs here: the table activity_comparisons, its warnings and words. Does not belong here: what is
+read (attempts), the estimator (mantel_haenszel).
+
+Nothing here was assigned at random: whatever is told is observed, and goes with, not leads to.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.attempts import DIMENSIONS, Attempts, AttemptTable
+from analysis.entries import Groups
+from analysis.intervals import LEVEL, Integers, level_of_all, rounded
+from analysis.mantel_haenszel import Differences, SideBySide, raw
+
+# Set side by side, with what came before the attempt held fixed. Sellers are not: each has owners
+# of its own. Attempts are not: the second is made only where the first failed.
+COMPARED = tuple(name for name in DIMENSIONS if name not in ("seller", "attempt"))
+STRATA = ("segment", "source", "owner_id", "attempt")
+# With fewer effects on both sides, or attempts without others like them, nothing is compared.
+MIN_EFFECTS, MIN_OVERLAP = 5, 0.5
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The values of a dimension in each group: their counts, a row each, and their differences."""
+
+    counts: pd.DataFrame
+    raw: Differences
+    adjusted: Differences
+
+
+def activity_comparisons(attempts: Attempts) -> pd.DataFrame:
+    """Table activity_comparisons: each value of a dimension beside all others, raw and adjusted.
+
+    Adjusted for segment, source, owner and attempt number, as they were before the attempt, but
+    for what is compared.
+    """
+    # Threads: nearly all of the time is spent in numpy, outside the interpreter's lock.
+    with ThreadPoolExecutor(2) as threads:
+        tables = threads.map(_table, attempts.tables())
+        frame = pd.concat([_told([]), *tables], ignore_index=True)
+    return rounded(frame).assign(
+        evidence="observed", interval_id="clustered_t_95", method_id="mantel_haenszel",
+        as_of=attempts.as_of,
+    )  # fmt: skip
+
+
+def _table(table: AttemptTable) -> pd.DataFrame:
+    by_definition = zip(*_compared(table), strict=True)
+    return pd.concat([_told([]), *(_told(list(compared)) for compared in by_definition)])
+
+
+def _compared(table: AttemptTable) -> Iterator[list[Compared]]:
+    """Of each dimension, for each definition, its values in each group."""
+    is_followed = table.attempts.is_followed[table.rows]
+    for dimension in COMPARED:
+        column = DIMENSIONS[dimension]
+        values, group = table.codes(column), table.codes(table.group)
+        part = np.flatnonzero(is_followed & (values.codes > 0))
+        if column == table.group or not len(part):
+            continue
+        sides = Groups(group_value=group[part], dimension_value=values[part])
+        groups = Groups(group_value=group[part]).of_row
+        alike = (name for name in STRATA if name not in (column, table.group))
+        strata = Groups(group=group[part], **{name: table.codes(name)[part] for name in alike})
+        accounts = pd.factorize(table.attempts.accounts[table.rows[part]])[0]
+        side_by_side = SideBySide(sides.of_row, strata.of_row, accounts)
+        yield [
+            Compared(
+                _counts(sides, groups, reached[part]).assign(**table.head(definition, dimension)),
+                raw(sides.of_row, groups, accounts, reached[part]),
+                side_by_side.adjusted(reached[part]),
+            )
+            for definition, reached in table.reached.items()
+        ]
+
+
+def _counts(sides: Groups, groups: Integers, reached: NDArray[np.bool_]) -> pd.DataFrame:
+    n, k = sides.count(), sides.count(reached)
+    of_side = np.zeros(sides.n, dtype=np.int64)
+    of_side[sides.of_row] = groups
+    n_all, k_all = (np.bincount(of_side, x)[of_side].astype(np.int64) for x in (n, k))
+    others = {"n_others": n_all - n, "n_events_of_others": k_all - k}
+    return pd.DataFrame({**sides.values, "n_mature": n, "n_events": k, **others})
+
+
+def _told(compared: list[Compared]) -> pd.DataFrame:
+    """One table of them, with bounds, warnings and words; of values that have no others, none.
+
+    One may seem apart by chance alone wherever many are looked at: all of the table are counted.
+    """
+    n_compared = sum(int((one.adjusted.freedom > 0).sum()) for one in compared)
+    level = float(level_of_all(n_compared))
+    frames = [_rows_of_nothing()]
+    for one in compared:
+        (low_raw, high_raw), (low, high) = one.raw.bounds(), one.adjusted.bounds()
+        low_of_all, high_of_all = one.adjusted.bounds(level)
+        is_unknown = ~(one.adjusted.freedom > 0)
+        n_events = one.counts["n_events"] + one.counts["n_events_of_others"]
+        warning = np.full(len(one.counts), None, dtype=object)
+        warning[((low_raw > 0) | (high_raw < 0)) & ~((low > 0) | (high < 0))] = (
+            "gone_after_adjustment"
+        )
+        warning[one.raw.value * one.adjusted.value < 0] = "sign_differs"
+        warning[(one.adjusted.overlap_rate < MIN_OVERLAP) | is_unknown] = "thin_overlap"
+        said = np.full(len(one.counts), "no difference can be told", dtype=object)
+        said[low_of_all > 0] = "goes with more meetings, after adjustment"
+        said[high_of_all < 0] = "goes with fewer meetings, after adjustment"
+        said[(n_events < MIN_EFFECTS) | is_unknown] = "not enough data to compare"
+        frame = one.counts.assign(
+            overlap_rate=one.adjusted.overlap_rate,
+            raw_difference=one.raw.value,
+            low_raw_difference=low_raw,
+            high_raw_difference=high_raw,
+            adjusted_difference=one.adjusted.value,
+            low_adjusted_difference=low,
+            high_adjusted_difference=high,
+            low_simultaneous_difference=low_of_all,
+            high_simultaneous_difference=high_of_all,
+            n_compared=n_compared,
+            expected_by_chance=n_compared * (1 - LEVEL),
+            warning=warning,
+            said=said,
+        )
+        frames.append(frame[frame["n_others"] > 0])
+    return pd.concat(frames, ignore_index=True)
+
+
+def _rows_of_nothing() -> pd.DataFrame:
+    """The columns of `_told`, for a company without attempts."""
+    texts = ("type", "definition_id", "group_dimension", "dimension", "group_value",
+             "dimension_value", "warning", "said")  # fmt: skip
+    counts = ("n_mature", "n_events", "n_others", "n_events_of_others", "n_compared")
+    doubles = ("overlap_rate", "raw_difference", "low_raw_difference", "high_raw_difference",
+               "adjusted_difference", "low_adjusted_difference", "high_adjusted_difference",
+               "low_simultaneous_difference", "high_simultaneous_difference",
+               "expected_by_chance")  # fmt: skip
+    kinds = {**dict.fromkeys(texts, "object"), **dict.fromkeys(counts, "int64"),
+             **dict.fromkeys(doubles, "float64")}  # fmt: skip
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})

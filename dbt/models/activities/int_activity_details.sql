@@ -1,0 +1,134 @@
+{#
+    Activities with when by the company's clock, with whom, about what, and as which attempt.
+    `begins_s` orders them: a meeting of which only the day is known comes after what was done on
+    that day, as far as its effects go.
+#}
+with
+
+run as (
+    select * from {{ ref('stg_run') }}
+),
+
+activities as (
+    select * from {{ ref('int_activities') }}
+),
+
+parties as (
+    select * from {{ ref('int_activity_parties') }}
+),
+
+journeys as (
+    select * from {{ ref('int_activity_journeys') }}
+),
+
+aliases as (
+    select * from {{ ref('int_seller_aliases') }}
+),
+
+account_segments as (
+    select
+        entity_id as account_id,
+        value as segment,
+        valid_from,
+        valid_to
+    from {{ ref('int_attribute_history') }}
+    where entity_type = 'account' and field = 'segment'
+),
+
+joined as (
+    select
+        activities.*,
+        run.as_of,
+        {{ days_between(period_start('week', 'activities.occurred_on'), 'activities.occurred_on') }}
+        + 1 as weekday,
+        case
+            when activities.local_hour is not null
+                then split_part(run.dayparts, ' ', cast(activities.local_hour as int) + 1)
+        end as daypart,
+        {{ as_seconds('activities.occurred_at') }}
+        + case
+            when activities.type = 'meeting' and activities.local_hour is null then 86399 else 0
+        end as begins_s,
+        coalesce(doers.seller_id, activities.seller_id) as doer_id,
+        coalesce(senders.seller_id, activities.sender_id) as resolved_sender_id,
+        parties.contact_id as party_contact_id,
+        journeys.journey_id,
+        journeys.deal_id as journey_deal_id,
+        journeys.lead_id as journey_lead_id,
+        coalesce(journeys.n_journeys, 0) as n_journeys,
+        coalesce(parties.account_id, journeys.account_id) as party_account_id,
+        coalesce(parties.matched_by, case when journeys.journey_id is not null then 'id' end)
+            as matched_by,
+        journeys.owner_id,
+        journeys.segment as journey_segment,
+        journeys.business_area,
+        journeys.source
+    from activities
+    cross join run
+    inner join parties on activities.activity_id = parties.activity_id
+    left join journeys on activities.activity_id = journeys.activity_id
+    left join aliases as doers on activities.seller_id = doers.alias_id
+    left join aliases as senders on activities.sender_id = senders.alias_id
+),
+
+named as (
+    select
+        joined.*,
+        coalesce(joined.journey_segment, account_segments.segment) as segment_then,
+        coalesce(
+            'contact:' || joined.party_contact_id,
+            'journey:' || joined.journey_id,
+            'account:' || joined.party_account_id
+        ) as person_id,
+        joined.is_contact
+        and joined.type in ('call', 'email', 'message')
+        and coalesce(joined.direction <> 'inbound', true)
+        and joined.occurred_on <= joined.as_of as is_attempt
+    from joined
+    left join account_segments
+        on
+            joined.party_account_id = account_segments.account_id
+            and {{ valid_at('account_segments', 'joined.occurred_at') }}
+)
+
+select
+    activity_id,
+    type,
+    source_type,
+    occurred_at,
+    occurred_on,
+    local_hour,
+    weekday,
+    daypart,
+    begins_s,
+    doer_id as seller_id,
+    resolved_sender_id as sender_id,
+    party_contact_id as contact_id,
+    journey_id,
+    journey_deal_id as deal_id,
+    journey_lead_id as lead_id,
+    party_account_id as account_id,
+    person_id,
+    matched_by,
+    n_journeys,
+    direction,
+    outcome,
+    duration_s,
+    campaign_id,
+    message_variant,
+    reminder_no,
+    owner_id,
+    segment_then as segment,
+    business_area,
+    source,
+    is_planned,
+    is_contact,
+    is_attempt,
+    case
+        when is_attempt and person_id is not null
+            then row_number() over (
+                partition by person_id, type, is_attempt order by begins_s, activity_id
+            )
+    end as attempt_number,
+    as_of
+from named
