@@ -97,7 +97,9 @@ class Company(Strict):
     reopen_grace_days: int = Field(90, ge=0)
     bulk_deals: int = Field(5, ge=2)
     idle_days: int = Field(30, ge=1)
-    dayparts: dict[str, int] = {"morning": 6, "afternoon": 12, "evening": 18}
+    dayparts: dict[str, int] = Field(
+        default_factory=lambda: {"morning": 6, "afternoon": 12, "evening": 18}
+    )
     keep_published_days: int = Field(30, ge=1)
     keep_warehouses: int = Field(3, ge=1)
     alerts: Alerts = Alerts()
