@@ -10,7 +10,7 @@ help:
 	@echo "make run    build the demo company's figures and print the first page"
 	@echo "make test   run the tests"
 	@echo "make campaign  the long tests: 10,000 histories, a year of daily drops"
-	@echo "make calibrate  hold the estimates against known truth; writes docs/calibration.md"
+	@echo "make calibrate  hold the estimates against known truth; writes docs/calibration*.md"
 	@echo "make bench     what the house weighs, at up to 10 M stage events; writes docs/performance.md"
 	@echo "make parity    the models on Spark, row by row as on DuckDB (needs Java 17)"
 	@echo "make compare OLD=… NEW=…  two published sets, row by row"
@@ -41,6 +41,7 @@ campaign: .venv/ready
 
 calibrate: .venv/ready
 	$(BIN)/python -m measure.calibrate
+	$(BIN)/python -m measure.causes
 
 bench: .venv/ready
 	$(BIN)/python -m measure.bench

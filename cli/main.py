@@ -8,7 +8,7 @@ import click
 from cli.looking import rollback, status, verify
 from cli.running import reconstruct, run
 from cli.simulating import simulate
-from cli.taking_in import ingest, map_file
+from cli.taking_in import ingest, map_file, tally
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -20,7 +20,7 @@ def main(context: click.Context, home: str) -> None:
     context.obj = home
 
 
-for command in (run, reconstruct, ingest, map_file, status, verify, rollback, simulate):
+for command in (run, reconstruct, ingest, map_file, tally, status, verify, rollback, simulate):
     main.add_command(command)
 
 

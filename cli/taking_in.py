@@ -1,4 +1,4 @@
-"""Commands about files and their mappings: ingest, map.
+"""Commands about files and their mappings: ingest, map, tally.
 
 Belongs here: their arguments and what they say.
 """
@@ -65,3 +65,22 @@ def map_file(home_path: str, file: Path, write: bool, system: str) -> None:
                 f"# Written to {shown(path)}. Answer the questions in it, put the file into the "
                 "inbox, and see what becomes of it: mellantid ingest --dry-run"
             )
+
+
+@click.command()
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def tally(home_path: str, out: Path) -> None:
+    """Write a workbook to note calls, mails and meetings in; dropped into the inbox it lands."""
+    with errors_as_messages():
+        from publishing.sets import PublishedSets
+        from publishing.tally import write_tally
+
+        if out.suffix.lower() != ".xlsx":
+            raise UserError(f"{out.name}: name a workbook, as in tally.xlsx")
+        if out.exists():
+            raise UserError(f"{out.name}: is there already; name another, so that no line is lost")
+        home = Home.at(home_path)
+        lists = write_tally(out, PublishedSets(home).current())
+        known = ", ".join(f"{n} of {header}" for header, n in lists.items() if n)
+        say(f"{shown(out.absolute())}: choices of the company's own: {known}")

@@ -9,10 +9,10 @@ from typing import Any
 
 import duckdb
 
-from ingestion.shown import printable
+from dashboard.attempts import attempt_lines
+from dashboard.lines import MAX_ROWS, are_known, cut, more, rows_of
 from ingestion.sql import literal
 
-MAX_ROWS = 8
 # Of intervals that each hold in 95 %, one of many is wrong more often than not.
 AT_ONCE = "95 % for all of them at once"
 
@@ -138,69 +138,66 @@ def text(folder: Path) -> str:
             connection.execute(
                 f"create view {path.stem} as select * from read_parquet({literal(str(path))})"
             )
-        n_deals, n_open = _rows(connection, "select n_deals, n_open from deal_counts")[0]
+        n_deals, n_open = rows_of(connection, "select n_deals, n_open from deal_counts")[0]
         lines = [f"{n_deals:,} deals, {n_open:,} of them open"]
         lines += _remarks(connection)
-        horizon = _rows(connection, HORIZON)[0][0]
+        horizon = rows_of(connection, HORIZON)[0][0]
         if horizon is None:
             lines += [
                 "",
                 "Not enough data: of nothing is it known what became of it within 30 days.",
             ]
-            return "\n".join([*lines, *_outcome_lines(connection)])
+            return "\n".join([*lines, *_outcome_lines(connection), *attempt_lines(connection)])
         lines += _stage_lines(connection, horizon)
-        for pipeline, label in _rows(connection, FIRST_PIPELINE):
+        for pipeline, label in rows_of(connection, FIRST_PIPELINE):
             asked = {"pipeline": pipeline, "horizon": horizon}
             for dimension in ("segment", "source"):
-                rows = _rows(connection, VALUES, {**asked, "dimension": dimension})
-                if _are_known(rows):
+                rows = rows_of(connection, VALUES, {**asked, "dimension": dimension})
+                if are_known(rows):
                     lines += ["", f"{label}: won within {horizon} days, by {dimension}; {AT_ONCE}"]
                     lines += _value_lines(rows)
-            if rows := _rows(connection, SELLERS, asked):
+            if rows := rows_of(connection, SELLERS, asked):
                 lines += _seller_lines(label, horizon, rows)
+        lines += attempt_lines(connection)
     return "\n".join(lines)
 
 
 def _remarks(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """What the sources leave open: to be known before the figures are read."""
     lines = []
-    n_conflicts = _rows(connection, "select count(*) from export_conflicts")[0][0]
+    n_conflicts = rows_of(connection, "select count(*) from export_conflicts")[0][0]
     if n_conflicts:
         lines.append(
             f"{n_conflicts:,} values are told differently by exports of one moment; the later "
             "made is taken (see export_conflicts)"
         )
-    n_gone = _rows(connection, "select count(*) from pipeline_status where is_gone")[0][0]
+    n_gone = rows_of(connection, "select count(*) from pipeline_status where is_gone")[0][0]
     if n_gone:
         lines.append(
             f"{n_gone:,} of the open deals are gone from the lists they stood on; they are "
             "followed as far as they were seen (is_gone in pipeline_status)"
         )
-    n_shared, n_called = _rows(connection, SHARED_NAMES)[0]
+    n_shared, n_called = rows_of(connection, SHARED_NAMES)[0]
     if n_shared:
         lines.append(
             f"{n_called:,} deals and leads name an owner as {n_shared:,} names that several "
             "sellers share; their seller is unknown (see seller_aliases)"
         )
-    for table, n in _rows(connection, UNKNOWN_DEALS):
+    for table, n in rows_of(connection, UNKNOWN_DEALS):
         lines.append(
             f"{n:,} records of {table} are of deals that no export knows (see unknown_deals)"
         )
-    unmapped = _rows(connection, UNMAPPED_TYPES)
+    unmapped = rows_of(connection, UNMAPPED_TYPES)
     if unmapped:
-        named = ", ".join(_cut(source_type, 23) for source_type, _ in unmapped[:MAX_ROWS])
+        named = ", ".join(cut(source_type, 23) for source_type, _ in unmapped[:MAX_ROWS])
         lines.append(
             f"{sum(n for _, n in unmapped):,} activities are of types that no mapping names, and "
             f"so are no contact (see unmapped_activity_types): {named}"
         )
-    if gaps := _rows(connection, GAPS):
+    if gaps := rows_of(connection, GAPS):
         lines += ["", "What exports do not tell: what that hides, and what to export"]
         lines += [f"{fact:<28}{untold}: {remedy}" for fact, untold, remedy in gaps]
     return lines
-
-
-def _are_known(rows: list[Any]) -> bool:
-    return any(label != "(unknown)" for label, *_ in rows)
 
 
 def _outcome_lines(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -212,8 +209,8 @@ def _outcome_lines(connection: duckdb.DuckDBPyConnection) -> list[str]:
     )
     lines: list[str] = []
     for name, (shown, joined) in names.items():
-        rows = _rows(connection, OUTCOMES.format(shown=shown, name=name, joined=joined))
-        if _are_known(rows):
+        rows = rows_of(connection, OUTCOMES.format(shown=shown, name=name, joined=joined))
+        if are_known(rows):
             lines += [
                 "",
                 f"How deals ended, whenever that was, by {name.replace('_', ' ')}, 95 %",
@@ -223,17 +220,11 @@ def _outcome_lines(connection: duckdb.DuckDBPyConnection) -> list[str]:
             for label, n_won, n_decided, n_open, *of, amount in rows[:MAX_ROWS]:
                 money = f"{amount:,.0f}" if amount is not None else "–"
                 lines.append(
-                    f"{_cut(label, 27):<28}{n_won:>7,}{n_decided:>9,}{n_open:>7,}"
+                    f"{cut(label, 27):<28}{n_won:>7,}{n_decided:>9,}{n_open:>7,}"
                     f"{_rate(*of):>25}{money:>18}"
                 )
-            lines += _more(rows)
+            lines += more(rows)
     return lines
-
-
-def _rows(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any] | None = None
-) -> list[Any]:
-    return connection.execute(query, parameters or {}).fetchall()
 
 
 def _stage_lines(connection: duckdb.DuckDBPyConnection, horizon: int) -> list[str]:
@@ -243,11 +234,11 @@ def _stage_lines(connection: duckdb.DuckDBPyConnection, horizon: int) -> list[st
         f"{'stage':<24}{'entered':>9}{'reach a later stage':>22}{'are won':>22}{'slow from':>11}"
         f"{'open, slow':>12}",
     ]
-    for label, n, *rates, p80, n_slow in _rows(connection, STAGES, {"horizon": horizon}):
+    for label, n, *rates, p80, n_slow in rows_of(connection, STAGES, {"horizon": horizon}):
         slow = f"{p80:.0f} days" if p80 is not None else "–"
         n_slow_deals = f"{n_slow:,}" if n_slow is not None else "–"
         lines.append(
-            f"{_cut(label, 23):<24}{n:>9,}{_rate(*rates[:3]):>22}{_rate(*rates[3:]):>22}{slow:>11}"
+            f"{cut(label, 23):<24}{n:>9,}{_rate(*rates[:3]):>22}{_rate(*rates[3:]):>22}{slow:>11}"
             f"{n_slow_deals:>12}"
         )
     lines.append("Slow: longer in the stage than four of five of the deals that are won.")
@@ -255,8 +246,8 @@ def _stage_lines(connection: duckdb.DuckDBPyConnection, horizon: int) -> list[st
 
 
 def _value_lines(rows: list[Any]) -> list[str]:
-    lines = [f"{_cut(label, 27):<28}{n:>7,}{_rate(*of):>25}" for label, n, *of in rows[:MAX_ROWS]]
-    return lines + _more(rows)
+    lines = [f"{cut(label, 27):<28}{n:>7,}{_rate(*of):>25}" for label, n, *of in rows[:MAX_ROWS]]
+    return lines + more(rows)
 
 
 def _seller_lines(label: str, horizon: int, rows: list[Any]) -> list[str]:
@@ -271,20 +262,11 @@ def _seller_lines(label: str, horizon: int, rows: list[Any]) -> list[str]:
             compared = f"{100 * difference:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
         turned = "  the mix of leads turns it round" if is_reversed else ""
         own = f"{100 * rate:.1f} %" if rate is not None else "not enough data"
-        lines.append(f"{_cut(name, 27):<28}{n:>7,}{own:>17}{compared:>31}{turned}")
-    return lines + _more(rows)
-
-
-def _more(rows: list[Any]) -> list[str]:
-    return [f"… and {len(rows) - MAX_ROWS} more"] if len(rows) > MAX_ROWS else []
+        lines.append(f"{cut(name, 27):<28}{n:>7,}{own:>17}{compared:>31}{turned}")
+    return lines + more(rows)
 
 
 def _rate(rate: float | None, low: float | None, high: float | None) -> str:
     if rate is None or low is None or high is None:
         return "not enough data"
     return f"{100 * rate:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
-
-
-def _cut(label: str, width: int) -> str:
-    label = printable(label)
-    return label if len(label) <= width else label[: width - 1] + "…"

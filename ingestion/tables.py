@@ -410,6 +410,7 @@ TABLES = {
                     "not taken place; `canceled`, `no_show` and `rescheduled` did not.",
                 ),
                 Column("duration_s", CellType.INTEGER, NONE, "Length in whole seconds.", minimum=0),
+                Column("segment", TEXT, NONE, "Market segment of the other end, as written down."),
                 Column("campaign_id", ID, NONE, "The campaign it belongs to."),
                 Column("message_variant", TEXT, NONE, "Which wording was used."),
                 Column("sender_id", ID, PSEUDONYM, "Who signed the message."),

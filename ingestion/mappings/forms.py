@@ -25,10 +25,11 @@ class Dialect(Strict):
     `dates` are strptime formats, or `iso` (any ISO 8601 form), or `excel_serial`. `zone` is
     `company`, `UTC` or an IANA name, for times without an offset. `skip_lines` are lines above the
     headers, `skip_last_lines` filled lines below the records; `open_end` says that whole files of
-    this kind end without a line end. `year` is that of dates written without one.
+    this kind end without a line end. `year` is that of dates written without one. Rows in which
+    nothing but the `prefilled` headers is filled are no records.
     """
 
-    _as_tuple = field_validator("dates", "nulls", mode="before")(lambda v: _listed(v))
+    _as_tuple = field_validator("dates", "nulls", "prefilled", mode="before")(lambda v: _listed(v))
 
     encoding: Literal["utf-8", "utf-16", "cp1252", "latin-1"] = "utf-8"
     separator: str = Field(",", min_length=1, max_length=1)
@@ -42,6 +43,7 @@ class Dialect(Strict):
     skip_last_lines: int = Field(0, ge=0, le=100)
     open_end: bool = False
     year: int | None = Field(None, ge=1990, le=2100)
+    prefilled: tuple[str, ...] = ()
 
     @field_validator("dates")
     @classmethod

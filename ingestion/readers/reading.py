@@ -14,7 +14,7 @@ from ingestion.readers import delimited, excel, json_lines, parquet
 from ingestion.readers.encoding import open_unzipped, plain_text, reject_wrong_encoding
 from ingestion.readers.limits import reject_if_damaged, reject_on_failure
 from ingestion.readers.sheet_xml import sheet_places
-from ingestion.readers.source import Sheet
+from ingestion.readers.source import Sheet, drop_unfilled
 from ingestion.reasons import Rejection
 
 
@@ -81,13 +81,26 @@ def read(
 ) -> Sheet:
     """Read a whole file, or one sheet of it, into the table `source`. Raises FileRejected."""
     with reject_on_failure():
-        connection.execute("drop table if exists source")
-        if file_format == "csv":
-            with reject_wrong_encoding(dialect):
-                text = plain_text(path, dialect, scratch)
-                return delimited.read_delimited(text, dialect, connection)
-        if file_format == "xlsx":
-            return excel.read_workbook(path, dialect, sheet or "", connection)
-        if file_format == "jsonl":
-            return json_lines.read_json_lines(path, connection)
-        return parquet.read_parquet(path, connection)
+        sheet_read = _read(path, file_format, dialect, sheet, connection, scratch)
+        drop_unfilled(connection, sheet_read, dialect.prefilled)
+        return sheet_read
+
+
+def _read(
+    path: Path,
+    file_format: Format,
+    dialect: Dialect,
+    sheet: str | None,
+    connection: duckdb.DuckDBPyConnection,
+    scratch: Path,
+) -> Sheet:
+    connection.execute("drop table if exists source")
+    if file_format == "csv":
+        with reject_wrong_encoding(dialect):
+            text = plain_text(path, dialect, scratch)
+            return delimited.read_delimited(text, dialect, connection)
+    if file_format == "xlsx":
+        return excel.read_workbook(path, dialect, sheet or "", connection)
+    if file_format == "jsonl":
+        return json_lines.read_json_lines(path, connection)
+    return parquet.read_parquet(path, connection)

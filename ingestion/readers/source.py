@@ -108,3 +108,17 @@ def drop_binary_noise(connection: duckdb.DuckDBPyConnection) -> None:
             f"update source set c{i} = printf('%.15g', cast(c{i} as double)) "
             f"where {noisy.format(f'c{i}')}"
         )
+
+
+def drop_unfilled(
+    connection: duckdb.DuckDBPyConnection, sheet: Sheet, prefilled: tuple[str, ...]
+) -> None:
+    """Take rows that nobody has filled out of `source`: only columns `prefilled` hold anything."""
+    given = {header.casefold() for header in prefilled}
+    asked = [
+        f"nullif(trim(c{i}), '')" for i, h in enumerate(sheet.headers) if h.casefold() not in given
+    ]
+    if not prefilled or not asked:
+        return
+    connection.execute(f"delete from source where coalesce({', '.join(asked)}) is null")
+    sheet.n_records = count_rows(connection) + len(sheet.defects)

@@ -74,7 +74,8 @@ joined as (
 named as (
     select
         joined.*,
-        coalesce(joined.journey_segment, account_segments.segment) as segment_then,
+        coalesce(joined.journey_segment, account_segments.segment, joined.segment)
+            as segment_then,
         coalesce(
             'contact:' || joined.party_contact_id,
             'journey:' || joined.journey_id,

@@ -7,7 +7,7 @@
 {% set columns = [
     'type', 'source_type', 'occurred_at', 'completed_at', 'seller_id', 'deal_id', 'lead_id',
     'contact_id', 'account_id', 'email_hash', 'phone_hash', 'direction', 'outcome', 'duration_s',
-    'campaign_id', 'message_variant', 'sender_id', 'reminder_no', 'is_deleted',
+    'segment', 'campaign_id', 'message_variant', 'sender_id', 'reminder_no', 'is_deleted',
 ] %}
 
 with
@@ -113,6 +113,7 @@ select
     direction,
     outcome,
     duration_s,
+    segment,
     campaign_id,
     message_variant,
     sender_id,

@@ -1,6 +1,7 @@
 {#
     Every way that exports name an owner or who was active, and whom it means: an id, or a name in any spelling. A
-    name that two sellers of a system share means neither. Ids have digits, and are not folded.
+    name that two sellers of a system share means neither. Ids have digits, and are not folded. Who was
+    only active in a system that lists no sellers is whom one other system lists by that name.
 #}
 with
 
@@ -57,7 +58,8 @@ named as (
 counted as (
     select
         alias_id,
-        count(distinct record_type || ' ' || record_id) as n_records
+        count(distinct record_type || ' ' || record_id) as n_records,
+        max(case when record_type = 'activity' then 0 else 1 end) as is_owner
     from named
     where alias_id is not null
     group by alias_id
@@ -67,6 +69,7 @@ aliases as (
     select
         coalesce(counted.alias_id, sellers.seller_id) as alias_id,
         coalesce(counted.n_records, 0) as n_records,
+        coalesce(counted.is_owner, 1) as is_owner,
         sellers.seller_id,
         case
             when translate(counted.alias_id, '0123456789', '') = counted.alias_id
@@ -85,6 +88,22 @@ names as (
     from sellers
     where name is not null
     group by lower({{ system_of('seller_id') }} || ':' || trim(name))
+),
+
+{# A log of calls names people whom another system lists. #}
+names_anywhere as (
+    select
+        lower(trim(name)) as folded_name,
+        min(seller_id) as seller_id
+    from sellers
+    where name is not null
+    group by lower(trim(name))
+    having count(*) = 1
+),
+
+systems as (
+    select distinct {{ system_of('seller_id') }} as system
+    from sellers
 ),
 
 {% set name = without_system('alias_id') %}
@@ -115,13 +134,19 @@ select
     spellings.alias_id,
     case
         when names.n_sellers > 1 then null
-        else coalesce(names.seller_id, spellings.commonest_id)
+        else coalesce(names.seller_id, names_anywhere.seller_id, spellings.commonest_id)
     end as seller_id,
     spellings.n_records,
     case
         when names.n_sellers > 1 then 'shared_name'
-        when names.n_sellers = 1 then 'name_of_seller'
+        when names.n_sellers = 1 or names_anywhere.seller_id is not null then 'name_of_seller'
         when spellings.alias_id <> spellings.commonest_id then 'other_spelling'
     end as reason
 from spellings
 left join names on lower(spellings.alias_id) = names.folded_id
+left join systems on {{ system_of('spellings.alias_id') }} = systems.system
+left join names_anywhere
+    on
+        systems.system is null
+        and spellings.is_owner = 0
+        and lower({{ without_system('spellings.alias_id') }}) = names_anywhere.folded_name

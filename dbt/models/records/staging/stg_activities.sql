@@ -30,6 +30,7 @@ activities as (
         activities.direction,
         activities.outcome,
         activities.duration_s,
+        activities.segment,
         activities.campaign_id,
         activities.message_variant,
         activities.sender_id,
