@@ -4,6 +4,8 @@ Belongs here: the table activity_estimates. Does not belong here: what is read (
 beside each other (comparisons), the number needed (needed).
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -11,15 +13,19 @@ from analysis.attempts import DIMENSIONS, Attempts, AttemptTable, texts
 from analysis.entries import Groups
 from analysis.intervals import Floats, Integers, level_of_all, quotient, rounded, wilson
 from analysis.needed import needed
-from analysis.pooling import normal_scores, pooled
+from analysis.pooling import mixtures
 
 # How many effects are planned for, and how surely.
-AIMS = tuple((effects, certainty) for effects in (1, 5, 20) for certainty in (0.5, 0.8))
+NEEDED = {
+    (effects, certainty): f"n_needed_for_{effects}_at_{certainty * 100:.0f}"
+    for effects in (1, 5, 20)
+    for certainty in (0.5, 0.8)
+}
 # With fewer effects than this the other values of the dimension help.
 FEW = 5
 
 
-def activity_estimates(attempts: Attempts, random: np.random.Generator) -> pd.DataFrame:
+def activity_estimates(attempts: Attempts) -> pd.DataFrame:
     """Table activity_estimates: per type, definition, customer group, dimension and value, the rate
     of attempts that had a meeting, and how many attempts are needed for some.
     """
@@ -28,14 +34,12 @@ def activity_estimates(attempts: Attempts, random: np.random.Generator) -> pd.Da
         for dimension, column in {"all": "all", **DIMENSIONS}.items():
             if column != table.group or column == "all":
                 tables += [
-                    _rates(table, definition, dimension, column, random)
-                    for definition in table.reached
+                    _rates(table, definition, dimension, column) for definition in table.reached
                 ]
     frame = pd.concat(tables, ignore_index=True)
     a, b = frame.pop("successes").to_numpy(float), frame.pop("failures").to_numpy(float)
-    for effects, certainty in AIMS:
-        name = f"n_needed_for_{effects}_at_{certainty * 100:.0f}"
-        frame[name] = _per_posterior(effects, certainty, a, b)
+    for aim, name in NEEDED.items():
+        frame[name] = frame[name].fillna(pd.Series(_per_posterior(*aim, a, b)))
     return rounded(frame).assign(
         evidence="observed", interval_id="wilson_95_clustered", method_id="ratio_by_account",
         as_of=attempts.as_of,
@@ -48,9 +52,7 @@ def _per_posterior(effects: int, certainty: float, a: Floats, b: Floats) -> Floa
     return needed(effects, certainty, *pairs)[of_pair]
 
 
-def _rates(
-    table: AttemptTable, definition: str, dimension: str, column: str, random: np.random.Generator
-) -> pd.DataFrame:
+def _rates(table: AttemptTable, definition: str, dimension: str, column: str) -> pd.DataFrame:
     groups = Groups(group_value=table.codes(table.group), dimension_value=table.codes(column))
     followed = table.attempts.is_followed[table.rows]
     key, reached = groups.of_row[followed], table.reached[definition][followed]
@@ -62,7 +64,7 @@ def _rates(
     family = pd.factorize(texts(pd.Series(groups.values["group_value"])), use_na_sentinel=False)[0]
     n_compared = np.bincount(family, n > 0)[family].astype(np.int64)
     low_of_all, high_of_all = wilson(rate, effective_n, level_of_all(n_compared))
-    successes, failures, reason = _posterior(rate, effective_n, k, family, random)
+    posterior = _posterior(rate, effective_n, k, family)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_effect = [np.where(r > 0, 1 / r, np.nan) for r in (rate, high, low)]
     return pd.DataFrame(
@@ -84,9 +86,7 @@ def _rates(
             "attempts_per_effect": per_effect[0],
             "low_attempts_per_effect": per_effect[1],
             "high_attempts_per_effect": per_effect[2],
-            "reason": reason,
-            "successes": successes,
-            "failures": failures,
+            **posterior,
         }
     )
 
@@ -98,8 +98,8 @@ def _rates_of_nothing() -> pd.DataFrame:
     counts = ("n_at_risk", "n_mature", "n_events", "n_compared")
     doubles = ("effective_n", "maturity_rate", "estimated_rate", "low_rate", "high_rate",
                "low_simultaneous_rate", "high_simultaneous_rate", "attempts_per_effect",
-               "low_attempts_per_effect", "high_attempts_per_effect", "successes",
-               "failures")  # fmt: skip
+               "low_attempts_per_effect", "high_attempts_per_effect", "successes", "failures",
+               *NEEDED.values())  # fmt: skip
     kinds = {**dict.fromkeys(texts, "object"), **dict.fromkeys(counts, "int64"),
              **dict.fromkeys(doubles, "float64")}  # fmt: skip
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
@@ -128,32 +128,27 @@ def _effective_n(
     return np.where(is_seen, np.minimum(by_variance, n), np.minimum(clusters, n)).astype(float)
 
 
-def _posterior(
-    rate: Floats, effective_n: Floats, k: Integers, family: Integers, random: np.random.Generator
-) -> tuple[Floats, Floats, Integers]:
-    """Parameters of each rate's beta posterior, and why there is none.
+def _posterior(rate: Floats, effective_n: Floats, k: Integers, family: Integers) -> dict[str, Any]:
+    """Parameters of each rate's beta posterior (Jeffreys' prior), or why there are none.
 
-    Jeffreys' prior; where few effects were seen the other values of the group say what is likely,
-    their pooled posterior as a beta distribution of the same mean and variance.
+    Where few effects were seen the other values of the group say what is likely: of their pooled
+    posterior, a mixture with a long tail, what is needed is told at once.
     """
     successes = np.nan_to_num(rate) * effective_n + 0.5
     failures = (1 - np.nan_to_num(rate)) * effective_n + 0.5
+    numbers = {name: np.full(len(k), np.nan) for name in NEEDED.values()}
     reason = np.full(len(k), None, dtype=object)
-    is_nothing = (k == 0) | (effective_n == 0)
+    reason[k == 0] = "no_effect_yet"
+    reason[effective_n == 0] = "not_followed_yet"
     for number in np.unique(family[(k < FEW) & (effective_n > 0)]):
         cells = np.flatnonzero((family == number) & (effective_n > 0))
         if len(cells) < 2 or not k[cells].any():
             continue
-        n = effective_n[cells]
-        estimate = pooled(rate[cells] * n, n, normal_scores(len(cells), random))
-        spread = (estimate.high - estimate.low) / (2 * 1.959963984540054)
-        size = np.maximum(estimate.rate * (1 - estimate.rate) / spread**2 - 1, 1.0)
-        few = k[cells] < FEW
-        successes[cells[few]] = (estimate.rate * size)[few]
-        failures[cells[few]] = ((1 - estimate.rate) * size)[few]
-        reason[cells[few]] = "few_effects_pooled"
-        is_nothing[cells] = False
+        n, is_few = effective_n[cells], k[cells] < FEW
+        a, b = mixtures(rate[cells] * n, n)
+        for (effects, certainty), name in NEEDED.items():
+            numbers[name][cells[is_few]] = needed(effects, certainty, a[:, is_few], b[:, is_few])
+        reason[cells[is_few]] = "few_effects_pooled"
     for values in (successes, failures):
-        values[is_nothing] = np.nan
-    reason[is_nothing] = np.where(effective_n > 0, "no_effect_yet", "not_followed_yet")[is_nothing]
-    return successes, failures, reason
+        values[pd.notna(reason)] = np.nan
+    return {"reason": reason, "successes": successes, "failures": failures, **numbers}

@@ -25,6 +25,8 @@ COMPARED = tuple(name for name in DIMENSIONS if name not in ("seller", "attempt"
 STRATA = ("segment", "source", "owner_id", "attempt")
 # With fewer effects on both sides, or attempts without others like them, nothing is compared.
 MIN_EFFECTS, MIN_OVERLAP = 5, 0.5
+# Of fewer attempts with all of that known, "alike" says little.
+MIN_KNOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,17 @@ def _compared(table: AttemptTable) -> Iterator[list[Compared]]:
             continue
         sides = Groups(group_value=group[part], dimension_value=values[part])
         groups = Groups(group_value=group[part]).of_row
-        alike = (name for name in STRATA if name not in (column, table.group))
+        alike = [name for name in STRATA if name not in (column, table.group)]
         strata = Groups(group=group[part], **{name: table.codes(name)[part] for name in alike})
+        is_known = np.all([table.codes(name).codes[part] > 0 for name in alike], axis=0)
         accounts = pd.factorize(table.attempts.accounts[table.rows[part]])[0]
         side_by_side = SideBySide(sides.of_row, strata.of_row, accounts)
         yield [
             Compared(
-                _counts(sides, groups, reached[part]).assign(**table.head(definition, dimension)),
+                _counts(sides, groups, reached[part]).assign(
+                    known_rate=sides.count(is_known) / sides.count(),
+                    **table.head(definition, dimension),
+                ),
                 raw(sides.of_row, groups, accounts, reached[part]),
                 side_by_side.adjusted(reached[part]),
             )
@@ -109,11 +115,13 @@ def _told(compared: list[Compared]) -> pd.DataFrame:
             "gone_after_adjustment"
         )
         warning[one.raw.value * one.adjusted.value < 0] = "sign_differs"
-        warning[(one.adjusted.overlap_rate < MIN_OVERLAP) | is_unknown] = "thin_overlap"
+        is_thin = (one.adjusted.overlap_rate < MIN_OVERLAP) | is_unknown
+        warning[one.counts["known_rate"] < MIN_KNOWN] = "little_known"
+        warning[is_thin] = "thin_overlap"
         said = np.full(len(one.counts), "no difference can be told", dtype=object)
         said[low_of_all > 0] = "goes with more meetings, after adjustment"
         said[high_of_all < 0] = "goes with fewer meetings, after adjustment"
-        said[(n_events < MIN_EFFECTS) | is_unknown] = "not enough data to compare"
+        said[(n_events < MIN_EFFECTS) | is_thin] = "not enough data to compare"
         frame = one.counts.assign(
             overlap_rate=one.adjusted.overlap_rate,
             raw_difference=one.raw.value,
@@ -138,8 +146,9 @@ def _rows_of_nothing() -> pd.DataFrame:
     texts = ("type", "definition_id", "group_dimension", "dimension", "group_value",
              "dimension_value", "warning", "said")  # fmt: skip
     counts = ("n_mature", "n_events", "n_others", "n_events_of_others", "n_compared")
-    doubles = ("overlap_rate", "raw_difference", "low_raw_difference", "high_raw_difference",
-               "adjusted_difference", "low_adjusted_difference", "high_adjusted_difference",
+    doubles = ("overlap_rate", "known_rate", "raw_difference", "low_raw_difference",
+               "high_raw_difference", "adjusted_difference", "low_adjusted_difference",
+               "high_adjusted_difference",
                "low_simultaneous_difference", "high_simultaneous_difference",
                "expected_by_chance")  # fmt: skip
     kinds = {**dict.fromkeys(texts, "object"), **dict.fromkeys(counts, "int64"),

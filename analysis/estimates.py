@@ -77,7 +77,7 @@ ESTIMATES = (
     Estimate(
         tables=("activity_estimates",),
         inputs=("fct_activities",),
-        compute=lambda marts, random: (activity_estimates(marts.attempts, random),),
+        compute=lambda marts, _: (activity_estimates(marts.attempts),),
     ),
     Estimate(
         tables=("activity_comparisons",),

@@ -17,16 +17,17 @@ def needed(effects: int, certainty: float, successes: Floats, failures: Floats) 
 
     The rate of a cell is beta distributed with parameters `successes` and `failures` (of Jeffreys'
     posterior: k + 1/2 and n - k + 1/2), so that what comes of N attempts is beta-binomial: the
-    rate's own uncertainty is part of the answer. nan where more than MOST are needed, or a
-    parameter is.
+    rate's own uncertainty is part of the answer. Parameters of shape (nodes, cells) are mixtures of
+    equally likely nodes. nan where more than MOST are needed, or a parameter is.
     """
-    a, b = np.asarray(successes, dtype=float), np.asarray(failures, dtype=float)
-    answer = np.full(len(a), np.nan)
-    cells = np.flatnonzero(np.isfinite(a) & np.isfinite(b))
+    a, b = np.atleast_2d(successes).astype(float), np.atleast_2d(failures).astype(float)
+    answer = np.full(a.shape[1], np.nan)
+    cells = np.flatnonzero(np.isfinite(a).all(axis=0) & np.isfinite(b).all(axis=0))
+    a, b = a[:, cells], b[:, cells]
     too_few = np.full(len(cells), effects - 1)
     enough = np.full(len(cells), effects)
     while True:
-        is_short = _probability(effects, enough, a[cells], b[cells]) < certainty
+        is_short = _probability(effects, enough, a, b) < certainty
         is_short &= enough < MOST
         if not is_short.any():
             break
@@ -34,19 +35,19 @@ def needed(effects: int, certainty: float, successes: Floats, failures: Floats) 
         enough = np.where(is_short, np.minimum(enough * 2, MOST), enough)
     while (enough - too_few > 1).any():
         middle = (too_few + enough) // 2
-        is_enough = _probability(effects, middle, a[cells], b[cells]) >= certainty
+        is_enough = _probability(effects, middle, a, b) >= certainty
         enough = np.where(is_enough, middle, enough)
         too_few = np.where(is_enough, too_few, middle)
-    reached = _probability(effects, enough, a[cells], b[cells]) >= certainty
+    reached = _probability(effects, enough, a, b) >= certainty
     answer[cells] = np.where(reached, enough, np.nan)
     return answer
 
 
 def _probability(effects: int, attempts: Floats, a: Floats, b: Floats) -> Floats:
-    """That `attempts` of a beta-binomial give at least `effects`."""
-    n, x = attempts[:, None].astype(float), np.arange(effects)[None, :]
+    """That `attempts` of a cell give at least `effects`."""
+    n, x = attempts[None, :, None].astype(float), np.arange(effects)[None, None, :]
     with np.errstate(invalid="ignore"):
         choose = gammaln(n + 1) - gammaln(x + 1) - gammaln(np.maximum(n - x, 0) + 1)
-        log_mass = choose + betaln(x + a[:, None], n - x + b[:, None])
-        mass = np.where(x <= n, np.exp(log_mass - betaln(a, b)[:, None]), 0.0)
-    return np.asarray(1 - mass.sum(axis=1))
+        log_mass = choose + betaln(x + a[:, :, None], n - x + b[:, :, None])
+        mass = np.where(x <= n, np.exp(log_mass - betaln(a, b)[:, :, None]), 0.0)
+    return np.asarray(1 - mass.sum(axis=2).mean(axis=0))

@@ -77,6 +77,16 @@ def pooled(successes: Floats, n: Floats, scores: Floats) -> Pooled:
     return Pooled(rate[of_pair], low, high, first, last)
 
 
+def mixtures(successes: Floats, n: Floats) -> tuple[Floats, Floats]:
+    """Beta parameters of each rate's posterior, of shape (N_DRAWS, rates): equally likely nodes."""
+    mean, concentration, weight = _posterior(successes, n, np.ones(len(n), dtype=np.int64))
+    drawn = np.searchsorted(np.cumsum(weight), (np.arange(N_DRAWS) + 0.5) / N_DRAWS)
+    drawn = np.minimum(drawn, len(weight) - 1)
+    mean, concentration = mean[drawn], concentration[drawn]
+    a = successes + (mean * concentration)[:, None]
+    return a, (n - successes) + ((1 - mean) * concentration)[:, None]
+
+
 def _rank_ranges(
     weight: Floats, a: Floats, b: Floats, of_pair: Integers, scores: Floats
 ) -> tuple[Integers, Integers]:

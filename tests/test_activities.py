@@ -2,6 +2,7 @@
 
 import shutil
 from datetime import date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,7 +12,12 @@ import pandas as pd
 import pytest
 from conftest import MAPPINGS, build, mart, set_company
 
+from analysis.activities import activity_estimates
+from analysis.estimates import Marts
 from ingestion.home import Home
+from publishing.estimates import read_mart
+from simulation.histories import simulate
+from simulation.home import write_home
 
 DAY = date(2026, 6, 30)
 ZONE = ZoneInfo("Europe/Stockholm")
@@ -170,6 +176,59 @@ def test_a_meeting_is_credited_to_the_last_call_at_people_without_one(crm: Home)
     )
 
 
+def test_a_meeting_is_found_however_its_log_names_the_customer(crm: Home) -> None:
+    """By company alone, with several people, on a deal made afterwards, on one of two deals."""
+    put(
+        crm,
+        contacts=CONTACTS + "k1,a1,,070-123 45 67\nk2,a2,,\nk3,a2,,\nk4,a3,,\n",
+        all=DEALS + "d9,p,A,,2026-03-20,a3,,,\n",
+        activities=LINES
+        + "c1,call,2026-03-02 10:00,,,,other:Acme,,070-1234567,,,\n"
+        + "m1,meeting,2026-03-05 10:00,held,,,other:Acme,,,,,\n"
+        + "c2,call,2026-03-02 10:00,,k2,,,,,,,\n"
+        + "m2,meeting,2026-03-05 10:00,held,,,,,,,,\n"
+        + "c3,call,2026-03-02 10:00,,k4,,,,,,,\n"
+        + "m3,meeting,2026-03-05 10:00,held,,d9,,,,,,\n",
+        links="activity_id,record_type,record_id\nm2,contact,k2\nm2,contact,k3\n",
+    )
+    found = facts(build(crm, DAY))
+    told = {key: found.loc[key, "held_meeting_id"] for key in ("c1", "c2", "c3")}
+    assert told == {"c1": "crm:m1", "c2": "crm:m2", "c3": "crm:m3"}
+
+
+def test_a_later_call_has_the_meeting_even_if_it_was_at_somebody_met(crm: Home) -> None:
+    put(crm, activities=LINES
+        + "c1,call,2026-03-02 10:00,,k1,,,,,,,\n"
+        + "m1,meeting,2026-03-05 10:00,no_show,k1,,,,,,,\n"
+        + "c2,call,2026-03-07 10:00,,k1,,,,,,,\n"
+        + "m2,meeting,2026-03-09 10:00,held,k1,,,,,,,\n")  # fmt: skip
+    found = facts(build(crm, DAY)).loc[["c1", "c2"]]
+    assert found["is_at_risk"].tolist() == [True, False]
+    assert found["held_meeting_id"].tolist() == [None, None]
+    assert found["booked_meeting_id"].tolist() == ["crm:m1", None]
+
+
+def test_what_was_still_to_come_when_it_was_exported_was_not_held(crm: Home) -> None:
+    text = LINES + "c1,call,2026-06-01 10:00,,k1,,,,,,,\nm1,meeting,2026-06-10 10:00,,k1,,,,,,,\n"
+    (crm.inbox / "activities-2026-06-05.csv").write_text(text)
+    (crm.inbox / f"activities-{DAY}.csv").write_text(
+        LINES + "m9,meeting,2026-06-29,held,k9,,,,,,,\n"
+    )
+    call = facts(build(crm, DAY)).loc["c1"]
+    assert (call["is_at_risk"], call["is_followed"]) == (True, True)
+    assert (call["held_meeting_id"], call["booked_meeting_id"]) == (None, "crm:m1")
+
+
+def test_follow_up_ends_with_the_exports_of_meetings_that_lag(crm: Home) -> None:
+    (crm.inbox / "activities-2026-06-01.csv").write_text(
+        LINES + "c1,call,2026-05-25 10:00,,k1,,,,,,,\nm1,meeting,2026-03-10,held,k2,,,,,,,\n"
+    )
+    (crm.inbox / f"other-activities-{DAY}.csv").write_text(
+        LINES + "m2,meeting,2026-06-29 10:00,held,k9,,,,,,,\n"
+    )
+    assert not facts(build(crm, DAY)).loc["c1", "is_followed"]
+
+
 def test_without_meetings_in_any_export_nothing_is_followed(crm: Home) -> None:
     put(crm, activities=LINES + "c1,call,2026-03-02 10:00,no_answer,k1,,,,,,,\n")
     counts = mart(build(crm, DAY), "activity_counts")
@@ -198,7 +257,7 @@ def credited(
             1 for gap, _ in gaps if timedelta(days=-90) <= gap <= timedelta(0)
         ]
         after = sorted(gap for gap in gaps if timedelta(0) < gap[0] <= timedelta(days=14))
-        if after and at_risk[line["activity_id"]]:
+        if after:
             first[line["activity_id"]] = after[0][1]
     found = {}
     for line in attempts:
@@ -213,7 +272,7 @@ def credited(
         found[line["activity_id"]] = (
             at_risk[line["activity_id"]],
             line["at"] + timedelta(days=14) <= until,
-            None if later else meeting,
+            meeting if at_risk[line["activity_id"]] and not later else None,
         )
     return found
 
@@ -262,6 +321,63 @@ def test_credits_equal_those_counted_one_by_one(crm: Home, seed: int) -> None:
         for key, row in attempts.iterrows()
     }  # fmt: skip
     assert told == expected
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The marts of an invented company with calls and meetings."""
+    root = tmp_path_factory.mktemp("simulated") / "home"
+    write_home(simulate(200, 5, DAY), root)
+    home = Home.at(root)
+    home.prepare()
+    return build(home, DAY)
+
+
+def test_counts_are_those_of_the_facts_in_pandas(simulated: Path) -> None:
+    table = mart(simulated, "fct_activities").query("is_attempt")
+    is_mature = table["is_at_risk"].fillna(False) & table["is_followed"].fillna(False)
+    table = table.assign(
+        n_at_risk=table["is_at_risk"].fillna(False).astype(int),
+        n_mature=is_mature.astype(int),
+        n_reached=(is_mature & table["held_meeting_id"].notna()).astype(int),
+        person=table["person_id"].where(is_mature),
+    )
+    found = mart(simulated, "activity_counts").query("definition_id == 'meeting_held_14'")
+    for group, dimension in (
+        ("all", "daypart"),
+        ("segment", "weekday"),
+        ("business_area", "seller"),
+    ):
+        keys = ["type", *([] if group == "all" else [group]),
+                "seller_id" if dimension == "seller" else dimension]  # fmt: skip
+        expected = table.groupby(keys, dropna=False).agg(
+            n_attempts=("activity_id", "size"), n_at_risk=("n_at_risk", "sum"),
+            n_mature=("n_mature", "sum"), n_reached=("n_reached", "sum"),
+            n_people=("person", "nunique"),
+        )  # fmt: skip
+        rows = found[(found["group_dimension"] == group) & (found["dimension"] == dimension)]
+        assert len(rows) == len(expected) > 1
+        columns = list(expected)
+        names = ["type", *([] if group == "all" else ["group_value"]), "dimension_value"]
+        told = rows.set_index(names)[columns].sort_values(columns)
+        assert told.to_numpy().tolist() == expected.sort_values(columns).to_numpy().tolist()
+
+
+def test_estimates_start_from_the_counts(simulated: Path) -> None:
+    attempts = Marts(partial(read_mart, simulated)).attempts
+    table = activity_estimates(attempts)
+    counts = mart(simulated, "activity_counts").query("n_at_risk > 0")
+    keys = ["type", "definition_id", "group_dimension", "group_value", "dimension",
+            "dimension_value"]  # fmt: skip
+    left, right = (
+        frame.assign(**{key: frame[key].astype(object).fillna("–") for key in keys})
+        for frame in (table, counts)
+    )
+    both = left.merge(right, on=keys, suffixes=("", "_counted"))
+    assert len(both) == len(left) == len(right) > 50
+    assert (both["n_mature"] == both["n_mature_counted"]).all()
+    assert (both["n_events"] == both["n_reached"]).all()
+    assert (both["n_at_risk"] == both["n_at_risk_counted"]).all()
 
 
 # --- traces --------------------------------------------------------------------------------------

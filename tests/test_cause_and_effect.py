@@ -11,6 +11,7 @@ from analysis.attempts import COLUMNS, Attempts
 from analysis.comparisons import activity_comparisons
 from analysis.mantel_haenszel import SideBySide, raw
 from analysis.needed import needed
+from analysis.pooling import mixtures
 
 
 @pytest.mark.parametrize(
@@ -43,6 +44,16 @@ def test_needed_is_the_smallest_number_that_is_enough(seed: int) -> None:
                 assert betabinom.sf(effects - 1, int(number), one, other) >= share - 1e-9
                 if number > effects:
                     assert betabinom.sf(effects - 1, int(number) - 1, one, other) < share
+
+
+def test_of_few_effects_the_others_say_what_is_likely_and_the_tail_is_long() -> None:
+    """None of 40 beside 6 of 120: exactly, by integrating the pooled posterior, 76 and 1,337."""
+    a, b = mixtures(np.array([0.0, 6.0]), np.array([40.0, 120.0]))
+    half, most = (int(needed(1, share, a[:, :1], b[:, :1])[0]) for share in (0.5, 0.8))
+    assert half == pytest.approx(76, rel=0.04) and most == pytest.approx(1337, rel=0.06)
+    for number, share in ((half, 0.5), (most, 0.8)):
+        assert betabinom.sf(0, number, a[:, 0], b[:, 0]).mean() >= share - 1e-9
+        assert betabinom.sf(0, number - 1, a[:, 0], b[:, 0]).mean() < share
 
 
 def test_nothing_is_needed_of_what_is_unknown() -> None:
@@ -172,6 +183,7 @@ def attempts(n: int = 4_000, seed: int = 1, effect: float = 0.0, mix: bool = Fal
             "owner_id": [f"s{p % 4}" for p in person],
             "message_variant": message,
             "segment": segment,
+            "source": "web",
             "attempt_number": random.integers(1, 4, size=n),
             "is_at_risk": True,
             "is_followed": True,
@@ -220,7 +232,7 @@ def test_a_message_of_one_segment_alone_has_no_others_like_it() -> None:
 
 def test_estimates_count_and_say_what_is_needed() -> None:
     made = attempts()
-    table = activity_estimates(made, np.random.default_rng(1))
+    table = activity_estimates(made)
     row = comparison(table, "a")
     frame = made.frame[made.frame["message_variant"] == "a"]
     k, n = int(frame["held_meeting_id"].notna().sum()), len(frame)
@@ -238,5 +250,5 @@ def test_estimates_count_and_say_what_is_needed() -> None:
 
 def test_a_company_without_attempts_has_empty_tables() -> None:
     made = Attempts(attempts().frame.iloc[:0])
-    assert len(activity_estimates(made, np.random.default_rng(1))) == 0
+    assert len(activity_estimates(made)) == 0
     assert len(activity_comparisons(made)) == 0

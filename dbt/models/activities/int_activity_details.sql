@@ -57,6 +57,7 @@ joined as (
         journeys.lead_id as journey_lead_id,
         coalesce(journeys.n_journeys, 0) as n_journeys,
         coalesce(parties.account_id, journeys.account_id) as party_account_id,
+        parties.named_account_id,
         coalesce(parties.matched_by, case when journeys.journey_id is not null then 'id' end)
             as matched_by,
         journeys.owner_id,
@@ -76,6 +77,13 @@ named as (
         joined.*,
         coalesce(joined.journey_segment, account_segments.segment, joined.segment)
             as segment_then,
+        case
+            when
+                joined.party_contact_id is not null
+                or joined.journey_id is not null
+                or joined.party_account_id is not null
+                then joined.matched_by
+        end as tied_by,
         coalesce(
             'contact:' || joined.party_contact_id,
             'journey:' || joined.journey_id,
@@ -84,7 +92,12 @@ named as (
         joined.is_contact
         and joined.type in ('call', 'email', 'message')
         and coalesce(joined.direction <> 'inbound', true)
-        and joined.occurred_on <= joined.as_of as is_attempt
+        and {# What nobody has seen past is not known to have taken place. #}
+        joined.occurred_at <= joined.known_at
+        and joined.occurred_on <= joined.as_of as is_attempt,
+        joined.is_contact
+        and joined.occurred_at <= joined.known_at
+        and joined.occurred_on <= joined.as_of as has_taken_place
     from joined
     left join account_segments
         on
@@ -110,7 +123,8 @@ select
     journey_lead_id as lead_id,
     party_account_id as account_id,
     person_id,
-    matched_by,
+    named_account_id,
+    tied_by as matched_by,
     n_journeys,
     direction,
     outcome,
@@ -125,6 +139,7 @@ select
     is_planned,
     is_contact,
     is_attempt,
+    has_taken_place,
     case
         when is_attempt and person_id is not null
             then row_number() over (

@@ -2,7 +2,7 @@
     The journey that an activity is about: of several deals or leads that it concerns, the one begun
     last before it, else the first after it; and what was in force of it then. Of a journey that
     began later nothing was in force: what is known of those that came to something must not reach
-    back to the calls that led there.
+    back to the calls that led there. But whose company it is, is no outcome.
 #}
 with
 
@@ -91,6 +91,15 @@ periods as (
         source
     from instants
     where instant_rank = 1
+),
+
+first_accounts as (
+    select
+        journey_id,
+        account_id,
+        row_number() over (partition by journey_id order by valid_from) as account_rank
+    from periods
+    where account_id is not null
 )
 
 select
@@ -100,7 +109,7 @@ select
     journeys.lead_id,
     ranked.n_journeys,
     periods.seller_id as owner_id,
-    periods.account_id,
+    coalesce(periods.account_id, first_accounts.account_id) as account_id,
     periods.segment,
     periods.business_area,
     periods.source
@@ -110,4 +119,6 @@ left join periods
     on
         ranked.journey_id = periods.journey_id
         and {{ valid_at('periods', 'ranked.occurred_at') }}
+left join first_accounts
+    on ranked.journey_id = first_accounts.journey_id and first_accounts.account_rank = 1
 where ranked.journey_rank = 1

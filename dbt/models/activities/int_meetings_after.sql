@@ -18,7 +18,7 @@ attempts as (
 meetings as (
     select
         *,
-        is_contact and occurred_on <= as_of as is_held
+        has_taken_place as is_held
     from details
     where
         type = 'meeting'
@@ -66,6 +66,23 @@ pairs as (
             and (attempts.contact_id is null or meetings.contact_id is null)
             and (attempts.journey_id is null or meetings.journey_id is null)
             and {{ in_reach }}
+    union all
+    {# One log may give the company a name of its own, where another thing tells whose it is. #}
+    select
+        attempts.activity_id,
+        attempts.type,
+        attempts.begins_s,
+        meetings.activity_id as meeting_id,
+        meetings.is_held,
+        meetings.begins_s - attempts.begins_s as seconds_until
+    from attempts
+    inner join meetings
+        on
+            attempts.named_account_id = meetings.named_account_id
+            and coalesce(attempts.account_id <> meetings.account_id, true)
+            and (attempts.contact_id is null or meetings.contact_id is null)
+            and (attempts.journey_id is null or meetings.journey_id is null)
+            and {{ in_reach }}
 ),
 
 {# Whose meetings of the 90 days before are known. What came at the same second was no effect. #}
@@ -96,22 +113,36 @@ met_before as (
                 order by {{ kind }}_after.begins_s desc, {{ kind }}_after.activity_id asc
             ) as touch_rank
         from {{ kind }}_after
-        left join met_before on {{ kind }}_after.activity_id = met_before.activity_id
-        where {{ kind }}_after.meeting_rank = 1 and met_before.activity_id is null
+        where {{ kind }}_after.meeting_rank = 1
     ),
 {%- endfor %}
 
 with_meetings as (
-    select distinct series
+    select
+        series,
+        max(case when type = 'meeting' then 1 else 0 end) as has_meetings,
+        max(known_at) as known_at
     from {{ ref('stg_activities') }}
-    where type = 'meeting'
+    group by series
 ),
 
-{# As far as the newest export of those that tell of meetings, whether this one has any. #}
+{#
+    As far as the newest exports of all that have told of meetings go, whether those have any; what
+    came last three months before the newest of them is out of use.
+#}
+newest as (
+    select max(known_at) as known_at
+    from with_meetings
+    where has_meetings = 1
+),
+
 last_exports as (
-    select max(exports.known_at) as known_at
-    from {{ ref('stg_activities') }} as exports
-    inner join with_meetings on exports.series = with_meetings.series
+    select min(with_meetings.known_at) as known_at
+    from with_meetings
+    cross join newest
+    where
+        with_meetings.has_meetings = 1
+        and {{ seconds_between('with_meetings.known_at', 'newest.known_at') }} <= 7776000
 ),
 
 followed as (
@@ -131,8 +162,8 @@ select
     coalesce(
         attempts.begins_s + 1209600 <= {{ as_seconds('followed.until_at') }}, false
     ) as is_followed,
-    held_last.meeting_id as held_meeting_id,
-    booked_last.meeting_id as booked_meeting_id
+    case when met_before.activity_id is null then held_last.meeting_id end as held_meeting_id,
+    case when met_before.activity_id is null then booked_last.meeting_id end as booked_meeting_id
 from attempts
 cross join followed
 left join met_before on attempts.activity_id = met_before.activity_id

@@ -5,13 +5,18 @@
 with
 
 run as (
-    select as_of_at from {{ ref('stg_run') }}
+    select
+        as_of_at,
+        zone
+    from {{ ref('stg_run') }}
 ),
 
 deals as (
     select
         deal_id,
-        lead_id
+        lead_id,
+        status,
+        closed_at
     from {{ ref('dim_deals') }}
 ),
 
@@ -33,32 +38,41 @@ times as (
         min(moves.occurred_at) as begun_at,
         min(case when moves.move_kind <> 'create' then moves.occurred_at end) as moved_at,
         max(
-            case
-                when
-                    moves.to_stage_kind in ('won', 'lost')
-                    or moves.move_kind in ('delete', 'merge')
-                    then moves.occurred_at
-            end
-        ) as closed_at,
-        max(
-            case when moves.to_stage_kind = 'open' then moves.occurred_at end
-        ) as last_open_at
+            case when moves.move_kind in ('delete', 'merge') then moves.occurred_at end
+        ) as gone_at
     from moves
     group by moves.deal_id
 ),
 
-spans as (
+bounds as (
     select
         times.deal_id,
-        {{ as_seconds('times.begun_at') }} - 15552000 as from_s,
-        {{ as_seconds('coalesce(times.moved_at, run.as_of_at)') }} as first_until_s,
-        {# Reopened and open again: until now. #}
-        {{ as_seconds(
-            'case when times.last_open_at > times.closed_at or times.closed_at is null '
-            'then run.as_of_at else times.closed_at end'
-        ) }} as until_s
+        times.begun_at,
+        coalesce(times.moved_at, run.as_of_at) as first_until_at,
+        coalesce(
+            case
+                when deals.status in ('won', 'lost') then deals.closed_at
+                when deals.status in ('deleted', 'merged') then times.gone_at
+            end,
+            run.as_of_at
+        ) as until_at,
+        run.zone
     from times
+    inner join deals on times.deal_id = deals.deal_id
     cross join run
+),
+
+{# Of what is known by the day, the whole day. #}
+spans as (
+    select
+        deal_id,
+        {{ as_seconds('begun_at') }} - 15552000 as from_s,
+        {{ as_seconds('first_until_at') }}
+        + case when {{ is_midnight('first_until_at', 'zone') }} then 86399 else 0 end
+            as first_until_s,
+        {{ as_seconds('until_at') }}
+        + case when {{ is_midnight('until_at', 'zone') }} then 86399 else 0 end as until_s
+    from bounds
 ),
 
 of_deals as (
@@ -88,5 +102,5 @@ from of_deals
 inner join spans on of_deals.deal_id = spans.deal_id
 inner join activities on of_deals.activity_id = activities.activity_id
 where
-    activities.is_contact
+    activities.has_taken_place
     and {{ as_seconds('activities.occurred_at') }} between spans.from_s and spans.until_s

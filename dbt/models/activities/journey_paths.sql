@@ -21,12 +21,11 @@ amounts as (
 visits as (
     select
         journey_id,
-        pipeline_id,
-        stage_id,
-        min(visit_number) as first_number
-    from {{ ref('fct_stage_visits') }}
-    where stage_kind = 'open'
-    group by journey_id, pipeline_id, stage_id
+        to_stage_id as stage_id,
+        min(move_number) as first_number
+    from {{ ref('fct_stage_transitions') }}
+    where to_stage_kind = 'open' and not is_after_win
+    group by journey_id, to_pipeline_id, to_stage_id
 ),
 
 journeys as (

@@ -48,6 +48,7 @@ told as (
 carried as (
     select
         activity_id,
+        known_at,
         {% for column in columns -%}
             {{ last_known(column, 'activity_id', false) }} as last_{{ column }},
         {% endfor -%}
@@ -61,7 +62,8 @@ current_activities as (
         {% for column in columns -%}
             last_{{ column }}['v'] as {{ column }},
         {% endfor -%}
-        activity_id
+        activity_id,
+        known_at
     from carried
     where is_current
     union all
@@ -69,7 +71,8 @@ current_activities as (
         {% for column in columns -%}
             {{ column }},
         {% endfor -%}
-        activity_id
+        activity_id,
+        known_at
     from numbered
     where is_always_stated_alike and version_number = n_versions
 ),
@@ -118,6 +121,7 @@ select
     message_variant,
     sender_id,
     reminder_no,
+    known_at,
     coalesce(outcome in ('planned', 'booked'), false) as is_planned,
     type in ('call', 'meeting', 'email', 'message')
     and coalesce(outcome not in ('planned', 'booked', 'no_show', 'rescheduled'), true)

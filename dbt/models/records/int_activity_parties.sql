@@ -73,7 +73,25 @@ known_addresses as (
     group by kind, keyed_hash
 ),
 
-{# Several people at once are no one person. #}
+{# Several people at once are no one person, and are of a company if they all are. #}
+companies_of_people as (
+    select
+        links.activity_id,
+        case
+            when count(contacts.account_id) = count(*) and count(distinct contacts.account_id) = 1
+                then min(contacts.account_id)
+        end as account_id
+    from links
+    inner join last_links
+        on
+            links.activity_id = last_links.activity_id
+            and links.record_type = last_links.record_type
+            and links.known_at = last_links.known_at
+    left join contacts on links.record_id = contacts.contact_id
+    where links.record_type = 'contact'
+    group by links.activity_id
+),
+
 found as (
     select
         activities.activity_id,
@@ -87,6 +105,7 @@ found as (
             activities.account_id,
             case when companies.n_records = 1 then companies.record_id end
         ) as named_account_id,
+        companies_of_people.account_id as account_of_people_id,
         by_email.contact_id as email_contact_id,
         by_email.account_id as email_account_id,
         by_phone.contact_id as phone_contact_id,
@@ -96,6 +115,7 @@ found as (
         on activities.activity_id = people.activity_id and people.record_type = 'contact'
     left join linked as companies
         on activities.activity_id = companies.activity_id and companies.record_type = 'account'
+    left join companies_of_people on activities.activity_id = companies_of_people.activity_id
     left join known_addresses as by_email
         on by_email.kind = 'email' and activities.email_hash = by_email.keyed_hash
     left join known_addresses as by_phone
@@ -106,6 +126,7 @@ matched as (
     select
         activity_id,
         named_account_id,
+        account_of_people_id,
         case
             when not is_unnamed then named_contact_id
             else coalesce(email_contact_id, phone_contact_id)
@@ -137,8 +158,10 @@ select
         end,
         contacts.account_id,
         matched.named_account_id,
+        matched.account_of_people_id,
         matched.found_account_id
     ) as account_id,
+    matched.named_account_id,
     matched.matched_by
 from matched
 left join contacts on matched.contact_id = contacts.contact_id
