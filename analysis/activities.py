@@ -13,46 +13,53 @@ from analysis.attempts import DIMENSIONS, Attempts, AttemptTable, texts
 from analysis.entries import Groups
 from analysis.intervals import Floats, Integers, level_of_all, quotient, rounded, wilson
 from analysis.needed import needed
-from analysis.pooling import mixtures
+from analysis.pooling import N_DRAWS, mixtures
 
-# How many effects are planned for, and how surely.
-NEEDED = {
-    (effects, certainty): f"n_needed_for_{effects}_at_{certainty * 100:.0f}"
-    for effects in (1, 5, 20)
-    for certainty in (0.5, 0.8)
-}
 # With fewer effects than this the other values of the dimension help.
-FEW = 5
+FEW, POOLED = 5, "few_effects_pooled"
+
+Mixture = tuple[Floats, Floats]
 
 
 def activity_estimates(attempts: Attempts) -> pd.DataFrame:
     """Table activity_estimates: per type, definition, customer group, dimension and value, the rate
     of attempts that had a meeting, and how many attempts are needed for some.
     """
-    tables = [_rates_of_nothing()]
+    tables, pooled = [_rates_of_nothing()], [(np.empty((N_DRAWS, 0)), np.empty((N_DRAWS, 0)))]
     for table in attempts.tables():
         for dimension, column in {"all": "all", **DIMENSIONS}.items():
             if column != table.group or column == "all":
-                tables += [
-                    _rates(table, definition, dimension, column) for definition in table.reached
-                ]
+                for definition in table.reached:
+                    rates, mixture = _rates(table, definition, dimension, column)
+                    tables.append(rates)
+                    pooled.append(mixture)
     frame = pd.concat(tables, ignore_index=True)
+    is_pooled = (frame["reason"] == POOLED).to_numpy(bool)
+    mixtures_of_all = [np.hstack(parameters) for parameters in zip(*pooled, strict=True)]
     a, b = frame.pop("successes").to_numpy(float), frame.pop("failures").to_numpy(float)
-    for aim, name in NEEDED.items():
-        frame[name] = frame[name].fillna(pd.Series(_per_posterior(*aim, a, b)))
+    for effects in (1, 5, 20):
+        for certainty in (0.5, 0.8):
+            numbers = _of_each(effects, certainty, a[None], b[None])
+            numbers[is_pooled] = _of_each(effects, certainty, *mixtures_of_all)
+            frame[f"n_needed_for_{effects}_at_{certainty * 100:.0f}"] = numbers
     return rounded(frame).assign(
         evidence="observed", interval_id="wilson_95_clustered", method_id="ratio_by_account",
         as_of=attempts.as_of,
     )  # fmt: skip
 
 
-def _per_posterior(effects: int, certainty: float, a: Floats, b: Floats) -> Floats:
+def _of_each(effects: int, certainty: float, a: Floats, b: Floats) -> Floats:
     """`needed`, once for each different posterior: cells with the same counts have the same."""
-    pairs, of_pair = np.unique(np.round([a, b], 6), axis=1, return_inverse=True, equal_nan=True)
-    return needed(effects, certainty, *pairs)[of_pair]
+    together = np.round(np.vstack([a, b]), 6).astype(float)
+    columns, of_column = np.unique(together, axis=1, return_inverse=True, equal_nan=True)
+    one, other = np.split(np.asarray(columns, dtype=float), [len(a)])
+    return needed(effects, certainty, one, other)[of_column]
 
 
-def _rates(table: AttemptTable, definition: str, dimension: str, column: str) -> pd.DataFrame:
+def _rates(
+    table: AttemptTable, definition: str, dimension: str, column: str
+) -> tuple[pd.DataFrame, Mixture]:
+    """Of each value the rate, and, of those of few effects, the pooled posterior."""
     groups = Groups(group_value=table.codes(table.group), dimension_value=table.codes(column))
     followed = table.attempts.is_followed[table.rows]
     key, reached = groups.of_row[followed], table.reached[definition][followed]
@@ -64,10 +71,10 @@ def _rates(table: AttemptTable, definition: str, dimension: str, column: str) ->
     family = pd.factorize(texts(pd.Series(groups.values["group_value"])), use_na_sentinel=False)[0]
     n_compared = np.bincount(family, n > 0)[family].astype(np.int64)
     low_of_all, high_of_all = wilson(rate, effective_n, level_of_all(n_compared))
-    posterior = _posterior(rate, effective_n, k, family)
+    posterior, mixture = _posterior(rate, effective_n, k, family)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_effect = [np.where(r > 0, 1 / r, np.nan) for r in (rate, high, low)]
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             **table.head(definition, dimension),
             "group_value": groups.values["group_value"],
@@ -89,6 +96,7 @@ def _rates(table: AttemptTable, definition: str, dimension: str, column: str) ->
             **posterior,
         }
     )
+    return frame, mixture
 
 
 def _rates_of_nothing() -> pd.DataFrame:
@@ -98,8 +106,8 @@ def _rates_of_nothing() -> pd.DataFrame:
     counts = ("n_at_risk", "n_mature", "n_events", "n_compared")
     doubles = ("effective_n", "maturity_rate", "estimated_rate", "low_rate", "high_rate",
                "low_simultaneous_rate", "high_simultaneous_rate", "attempts_per_effect",
-               "low_attempts_per_effect", "high_attempts_per_effect", "successes", "failures",
-               *NEEDED.values())  # fmt: skip
+               "low_attempts_per_effect", "high_attempts_per_effect", "successes",
+               "failures")  # fmt: skip
     kinds = {**dict.fromkeys(texts, "object"), **dict.fromkeys(counts, "int64"),
              **dict.fromkeys(doubles, "float64")}  # fmt: skip
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
@@ -128,15 +136,17 @@ def _effective_n(
     return np.where(is_seen, np.minimum(by_variance, n), np.minimum(clusters, n)).astype(float)
 
 
-def _posterior(rate: Floats, effective_n: Floats, k: Integers, family: Integers) -> dict[str, Any]:
+def _posterior(
+    rate: Floats, effective_n: Floats, k: Integers, family: Integers
+) -> tuple[dict[str, Any], Mixture]:
     """Parameters of each rate's beta posterior (Jeffreys' prior), or why there are none.
 
-    Where few effects were seen the other values of the group say what is likely: of their pooled
-    posterior, a mixture with a long tail, what is needed is told at once.
+    Where few effects were seen the other values of the group say what is likely: their pooled
+    posterior, a mixture with a long tail, in the order of the rates.
     """
     successes = np.nan_to_num(rate) * effective_n + 0.5
     failures = (1 - np.nan_to_num(rate)) * effective_n + 0.5
-    numbers = {name: np.full(len(k), np.nan) for name in NEEDED.values()}
+    a, b = np.full((2, N_DRAWS, len(k)), np.nan)
     reason = np.full(len(k), None, dtype=object)
     reason[k == 0] = "no_effect_yet"
     reason[effective_n == 0] = "not_followed_yet"
@@ -144,11 +154,10 @@ def _posterior(rate: Floats, effective_n: Floats, k: Integers, family: Integers)
         cells = np.flatnonzero((family == number) & (effective_n > 0))
         if len(cells) < 2 or not k[cells].any():
             continue
-        n, is_few = effective_n[cells], k[cells] < FEW
-        a, b = mixtures(rate[cells] * n, n)
-        for (effects, certainty), name in NEEDED.items():
-            numbers[name][cells[is_few]] = needed(effects, certainty, a[:, is_few], b[:, is_few])
-        reason[cells[is_few]] = "few_effects_pooled"
+        a[:, cells], b[:, cells] = mixtures(rate[cells] * effective_n[cells], effective_n[cells])
+        reason[cells[k[cells] < FEW]] = POOLED
     for values in (successes, failures):
         values[pd.notna(reason)] = np.nan
-    return {"reason": reason, "successes": successes, "failures": failures, **numbers}
+    is_pooled = reason == POOLED
+    parameters = {"reason": reason, "successes": successes, "failures": failures}
+    return parameters, (a[:, is_pooled], b[:, is_pooled])

@@ -4,7 +4,7 @@ Belongs here: the number and its method. Does not belong here: the rates it star
 """
 
 import numpy as np
-from scipy.special import betaln, gammaln
+from scipy.special import betaln
 
 from analysis.intervals import Floats
 
@@ -44,10 +44,13 @@ def needed(effects: int, certainty: float, successes: Floats, failures: Floats) 
 
 
 def _probability(effects: int, attempts: Floats, a: Floats, b: Floats) -> Floats:
-    """That `attempts` of a cell give at least `effects`."""
-    n, x = attempts[None, :, None].astype(float), np.arange(effects)[None, None, :]
-    with np.errstate(invalid="ignore"):
-        choose = gammaln(n + 1) - gammaln(x + 1) - gammaln(np.maximum(n - x, 0) + 1)
-        log_mass = choose + betaln(x + a[:, :, None], n - x + b[:, :, None])
-        mass = np.where(x <= n, np.exp(log_mass - betaln(a, b)[:, :, None]), 0.0)
-    return np.asarray(1 - mass.sum(axis=2).mean(axis=0))
+    """That `attempts` of a cell give at least `effects`: 1 less the first terms of the mass, each
+    from the one before.
+    """
+    n = attempts.astype(float)
+    mass = np.exp(betaln(a, b + n) - betaln(a, b))
+    fewer = mass.copy()
+    for x in range(effects - 1):
+        mass *= np.maximum(n - x, 0) * (x + a) / ((x + 1) * np.maximum(n - x - 1 + b, 0.1))
+        fewer += mass
+    return np.asarray(1 - fewer.mean(axis=0))
