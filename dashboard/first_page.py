@@ -27,7 +27,8 @@ UNKNOWN_DEALS = """
 """
 
 SHARED_NAMES = """
-    select count(*), coalesce(sum(n_records), 0) from seller_aliases where reason = 'shared_name'
+    select count(*), coalesce(sum(n_records), 0) from seller_aliases
+    where reason = 'shared_name' and n_records > 0
 """
 
 UNMAPPED_TYPES = """

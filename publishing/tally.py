@@ -25,17 +25,18 @@ FIXED = {
     "Outcome": ["answered", "no answer", "booked", "held", "did not come", "called off"],
 }
 # What the published set knows, by column.
+NAMES = "select name from dim_sellers where is_active is not false and name is not null"
 KNOWN = {
-    "Seller": "select name from dim_sellers where is_active is not false and name is not null",
-    "Signed by": "select name from dim_sellers where is_active is not false and name is not null",
+    "Seller": NAMES,
+    "Signed by": NAMES,
     "Message": "select message_variant from fct_activities where message_variant is not null",
     "Segment": "select segment from dim_deals where segment is not null",
 }
 ADVICE = (
     "One line for each call, mail, message or meeting; it counts once more than No is filled.",
     "When: 2026-11-27 9:30, or the day alone; without a time nothing is said of hours.",
-    "Lists suggest and do not bind: a new message or segment may be written as well.",
-    "Phone or mail finds the person in the CRM again; neither is stored, only a keyed hash.",
+    "What and Outcome take what is in their lists; in the others something new may be written.",
+    "Phone or mail finds the person in the CRM again; tables hold a keyed hash of it only.",
     "Save the workbook into the inbox whenever you like: lines that came before count once.",
 )
 

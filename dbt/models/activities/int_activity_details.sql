@@ -89,12 +89,7 @@ named as (
             'journey:' || joined.journey_id,
             'account:' || joined.party_account_id
         ) as person_id,
-        joined.is_contact
-        and joined.type in ('call', 'email', 'message')
-        and coalesce(joined.direction <> 'inbound', true)
-        and {# What nobody has seen past is not known to have taken place. #}
-        joined.occurred_at <= joined.known_at
-        and joined.occurred_on <= joined.as_of as is_attempt,
+        {# What no export was made after is not known to have taken place. #}
         joined.is_contact
         and joined.occurred_at <= joined.known_at
         and joined.occurred_on <= joined.as_of as has_taken_place
@@ -103,6 +98,15 @@ named as (
         on
             joined.party_account_id = account_segments.account_id
             and {{ valid_at('account_segments', 'joined.occurred_at') }}
+),
+
+with_attempts as (
+    select
+        *,
+        has_taken_place
+        and type in ('call', 'email', 'message')
+        and coalesce(direction <> 'inbound', true) as is_attempt
+    from named
 )
 
 select
@@ -137,9 +141,8 @@ select
     business_area,
     source,
     is_planned,
-    is_contact,
+    has_taken_place as is_contact,
     is_attempt,
-    has_taken_place,
     case
         when is_attempt and person_id is not null
             then row_number() over (
@@ -147,4 +150,4 @@ select
             )
     end as attempt_number,
     as_of
-from named
+from with_attempts

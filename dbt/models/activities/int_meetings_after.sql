@@ -3,7 +3,17 @@
     the finest thing that both name is the same: the contact, else the deal or lead, else the
     company. Seconds are from the attempt to the meeting: 90 days back, 14 days on.
 #}
-{% set in_reach = 'meetings.begins_s - attempts.begins_s between -7776000 and 1209600' %}
+{% set no_person = '(attempts.contact_id is null or meetings.contact_id is null)' %}
+{% set no_journey = '(attempts.journey_id is null or meetings.journey_id is null)' %}
+{# One log may give a company a name of its own, where another thing tells whose it is. #}
+{% set ways = [
+    'attempts.contact_id = meetings.contact_id',
+    'attempts.journey_id = meetings.journey_id and ' ~ no_person,
+    'attempts.account_id = meetings.account_id and ' ~ no_person ~ ' and ' ~ no_journey,
+    'attempts.named_account_id = meetings.named_account_id '
+    ~ 'and coalesce(attempts.account_id <> meetings.account_id, true) '
+    ~ 'and ' ~ no_person ~ ' and ' ~ no_journey,
+] %}
 
 with
 
@@ -16,9 +26,7 @@ attempts as (
 ),
 
 meetings as (
-    select
-        *,
-        has_taken_place as is_held
+    select *
     from details
     where
         type = 'meeting'
@@ -27,62 +35,21 @@ meetings as (
 ),
 
 pairs as (
-    select
-        attempts.activity_id,
-        attempts.type,
-        attempts.begins_s,
-        meetings.activity_id as meeting_id,
-        meetings.is_held,
-        meetings.begins_s - attempts.begins_s as seconds_until
-    from attempts
-    inner join meetings
-        on attempts.contact_id = meetings.contact_id and {{ in_reach }}
-    union all
-    select
-        attempts.activity_id,
-        attempts.type,
-        attempts.begins_s,
-        meetings.activity_id as meeting_id,
-        meetings.is_held,
-        meetings.begins_s - attempts.begins_s as seconds_until
-    from attempts
-    inner join meetings
-        on
-            attempts.journey_id = meetings.journey_id
-            and (attempts.contact_id is null or meetings.contact_id is null)
-            and {{ in_reach }}
-    union all
-    select
-        attempts.activity_id,
-        attempts.type,
-        attempts.begins_s,
-        meetings.activity_id as meeting_id,
-        meetings.is_held,
-        meetings.begins_s - attempts.begins_s as seconds_until
-    from attempts
-    inner join meetings
-        on
-            attempts.account_id = meetings.account_id
-            and (attempts.contact_id is null or meetings.contact_id is null)
-            and (attempts.journey_id is null or meetings.journey_id is null)
-            and {{ in_reach }}
-    union all
-    {# One log may give the company a name of its own, where another thing tells whose it is. #}
-    select
-        attempts.activity_id,
-        attempts.type,
-        attempts.begins_s,
-        meetings.activity_id as meeting_id,
-        meetings.is_held,
-        meetings.begins_s - attempts.begins_s as seconds_until
-    from attempts
-    inner join meetings
-        on
-            attempts.named_account_id = meetings.named_account_id
-            and coalesce(attempts.account_id <> meetings.account_id, true)
-            and (attempts.contact_id is null or meetings.contact_id is null)
-            and (attempts.journey_id is null or meetings.journey_id is null)
-            and {{ in_reach }}
+    {% for same in ways -%}
+        select
+            attempts.activity_id,
+            attempts.type,
+            attempts.begins_s,
+            meetings.activity_id as meeting_id,
+            meetings.is_contact as is_held,
+            meetings.begins_s - attempts.begins_s as seconds_until
+        from attempts
+        inner join meetings
+            on
+                {{ same }}
+                and meetings.begins_s - attempts.begins_s between -7776000 and 1209600
+        {{ 'union all' if not loop.last }}
+    {% endfor %}
 ),
 
 {# Whose meetings of the 90 days before are known. What came at the same second was no effect. #}
@@ -117,7 +84,7 @@ met_before as (
     ),
 {%- endfor %}
 
-with_meetings as (
+all_series as (
     select
         series,
         max(case when type = 'meeting' then 1 else 0 end) as has_meetings,
@@ -132,17 +99,17 @@ with_meetings as (
 #}
 newest as (
     select max(known_at) as known_at
-    from with_meetings
+    from all_series
     where has_meetings = 1
 ),
 
 last_exports as (
-    select min(with_meetings.known_at) as known_at
-    from with_meetings
+    select min(all_series.known_at) as known_at
+    from all_series
     cross join newest
     where
-        with_meetings.has_meetings = 1
-        and {{ seconds_between('with_meetings.known_at', 'newest.known_at') }} <= 7776000
+        all_series.has_meetings = 1
+        and {{ seconds_between('all_series.known_at', 'newest.known_at') }} <= 7776000
 ),
 
 followed as (

@@ -102,5 +102,5 @@ from of_deals
 inner join spans on of_deals.deal_id = spans.deal_id
 inner join activities on of_deals.activity_id = activities.activity_id
 where
-    activities.has_taken_place
+    activities.is_contact
     and {{ as_seconds('activities.occurred_at') }} between spans.from_s and spans.until_s

@@ -58,8 +58,9 @@ named as (
 counted as (
     select
         alias_id,
-        count(distinct record_type || ' ' || record_id) as n_records,
-        max(case when record_type = 'activity' then 0 else 1 end) as is_owner
+        count(
+            distinct case when record_type <> 'activity' then record_type || ' ' || record_id end
+        ) as n_records
     from named
     where alias_id is not null
     group by alias_id
@@ -69,7 +70,6 @@ aliases as (
     select
         coalesce(counted.alias_id, sellers.seller_id) as alias_id,
         coalesce(counted.n_records, 0) as n_records,
-        coalesce(counted.is_owner, 1) as is_owner,
         sellers.seller_id,
         case
             when translate(counted.alias_id, '0123456789', '') = counted.alias_id
@@ -148,5 +148,5 @@ left join systems on {{ system_of('spellings.alias_id') }} = systems.system
 left join names_anywhere
     on
         systems.system is null
-        and spellings.is_owner = 0
+        and spellings.n_records = 0
         and lower({{ without_system('spellings.alias_id') }}) = names_anywhere.folded_name
