@@ -1,15 +1,16 @@
-"""Attempts and the meetings that came of them: at what rate, and how many are needed.
+"""Attempts and the meetings or sign-ups that came of them: at what rate, and how many are needed.
 
 Belongs here: the table activity_estimates. Does not belong here: what is read (attempts), values
 beside each other (comparisons), the number needed (needed).
 """
 
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.attempts import DIMENSIONS, Attempts, AttemptTable, texts
+from analysis.attempts import Attempts, AttemptTable, texts
 from analysis.entries import Groups
 from analysis.intervals import Floats, Integers, level_of_all, quotient, rounded, wilson
 from analysis.needed import needed
@@ -21,13 +22,13 @@ FEW, POOLED = 5, "few_effects_pooled"
 Mixture = tuple[Floats, Floats]
 
 
-def activity_estimates(attempts: Attempts) -> pd.DataFrame:
+def activity_estimates(*kinds: Attempts) -> pd.DataFrame:
     """Table activity_estimates: per type, definition, customer group, dimension and value, the rate
-    of attempts that had a meeting, and how many attempts are needed for some.
+    of attempts that had their effect, and how many attempts are needed for some.
     """
     tables, pooled = [_rates_of_nothing()], [(np.empty((N_DRAWS, 0)), np.empty((N_DRAWS, 0)))]
-    for table in attempts.tables():
-        for dimension, column in {"all": "all", **DIMENSIONS}.items():
+    for table in chain.from_iterable(attempts.tables() for attempts in kinds):
+        for dimension, column in {"all": "all", **table.attempts.kind.dimensions}.items():
             if column != table.group or column == "all":
                 for definition in table.reached:
                     rates, mixture = _rates(table, definition, dimension, column)
@@ -44,7 +45,7 @@ def activity_estimates(attempts: Attempts) -> pd.DataFrame:
             frame[f"n_needed_for_{effects}_at_{certainty * 100:.0f}"] = numbers
     return rounded(frame).assign(
         evidence="observed", interval_id="wilson_95_clustered", method_id="ratio_by_account",
-        as_of=attempts.as_of,
+        as_of=kinds[0].as_of,
     )  # fmt: skip
 
 
@@ -66,7 +67,9 @@ def _rates(
     n = np.bincount(key, minlength=groups.n)
     k = np.bincount(key[reached], minlength=groups.n)
     rate = np.where(n > 0, quotient(k, n), np.nan)
-    effective_n = _effective_n(key, reached, table.attempts.accounts[table.rows][followed], n, k)
+    effective_n = effective_number(
+        key, reached, table.attempts.accounts[table.rows][followed], n, k
+    )
     low, high = wilson(rate, effective_n)
     family = pd.factorize(texts(pd.Series(groups.values["group_value"])), use_na_sentinel=False)[0]
     n_compared = np.bincount(family, n > 0)[family].astype(np.int64)
@@ -113,7 +116,7 @@ def _rates_of_nothing() -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 
 
-def _effective_n(
+def effective_number(
     key: Integers, reached: Integers, account: Integers, n: Integers, k: Integers
 ) -> Floats:
     """Independent attempts that would be as precise, at most `n`: attempts at one company are not.

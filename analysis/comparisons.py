@@ -1,4 +1,5 @@
-"""What goes with more meetings: each value of a dimension beside all others, raw and adjusted.
+"""What goes with more meetings or sign-ups: each value of a dimension beside all others, raw and
+adjusted.
 
 Belongs here: the table activity_comparisons, its warnings and words. Does not belong here: what is
 read (attempts), the estimator (mantel_haenszel).
@@ -14,15 +15,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.attempts import DIMENSIONS, Attempts, AttemptTable
+from analysis.attempts import Attempts, AttemptTable
 from analysis.entries import Groups
 from analysis.intervals import LEVEL, Integers, level_of_all, rounded
 from analysis.mantel_haenszel import Differences, SideBySide, raw
 
-# Set side by side, with what came before the attempt held fixed. Sellers are not: each has owners
-# of its own. Attempts are not: the second is made only where the first failed.
-COMPARED = tuple(name for name in DIMENSIONS if name not in ("seller", "attempt"))
-STRATA = ("segment", "source", "owner_id", "attempt")
 # With fewer effects on both sides, or attempts without others like them, nothing is compared.
 MIN_EFFECTS, MIN_OVERLAP = 5, 0.5
 # Of fewer attempts with all of that known, "alike" says little.
@@ -38,41 +35,46 @@ class Compared:
     adjusted: Differences
 
 
-def activity_comparisons(attempts: Attempts) -> pd.DataFrame:
+def activity_comparisons(*kinds: Attempts) -> pd.DataFrame:
     """Table activity_comparisons: each value of a dimension beside all others, raw and adjusted.
 
-    Adjusted for segment, source, owner and attempt number, as they were before the attempt, but
-    for what is compared.
+    Adjusted for segment, source, owner, attempt and reminder number, as they were before the
+    attempt, and of invitations for the seminar; but for what is compared.
     """
     # Threads: nearly all of the time is spent in numpy, outside the interpreter's lock.
     with ThreadPoolExecutor(2) as threads:
-        tables = threads.map(_table, attempts.tables())
-        frame = pd.concat([_told([]), *tables], ignore_index=True)
+        parts = (table for attempts in kinds for table in attempts.tables())
+        frame = pd.concat([_told([], ""), *threads.map(_table, parts)], ignore_index=True)
     return rounded(frame).assign(
         evidence="observed", interval_id="clustered_t_95", method_id="mantel_haenszel",
-        as_of=attempts.as_of,
+        as_of=kinds[0].as_of,
     )  # fmt: skip
 
 
 def _table(table: AttemptTable) -> pd.DataFrame:
     by_definition = zip(*_compared(table), strict=True)
-    return pd.concat([_told([]), *(_told(list(compared)) for compared in by_definition)])
+    effects = table.attempts.kind.effects
+    told = (_told(list(compared), effects) for compared in by_definition)
+    return pd.concat([_told([], effects), *told])
 
 
 def _compared(table: AttemptTable) -> Iterator[list[Compared]]:
     """Of each dimension, for each definition, its values in each group."""
     is_followed = table.attempts.is_followed[table.rows]
-    for dimension in COMPARED:
-        column = DIMENSIONS[dimension]
+    kind = table.attempts.kind
+    for dimension in kind.compared:
+        column = kind.dimensions[dimension]
         values, group = table.codes(column), table.codes(table.group)
         part = np.flatnonzero(is_followed & (values.codes > 0))
         if column == table.group or not len(part):
             continue
         sides = Groups(group_value=group[part], dimension_value=values[part])
         groups = Groups(group_value=group[part]).of_row
-        alike = [name for name in STRATA if name not in (column, table.group)]
+        alike = [name for name in kind.strata if name not in (column, table.group)]
         strata = Groups(group=group[part], **{name: table.codes(name)[part] for name in alike})
-        is_known = np.all([table.codes(name).codes[part] > 0 for name in alike], axis=0)
+        # Most attempts are no reminders.
+        asked = [name for name in alike if name != "reminder_no"]
+        is_known = np.all([table.codes(name).codes[part] > 0 for name in asked], axis=0)
         accounts = pd.factorize(table.attempts.accounts[table.rows[part]])[0]
         side_by_side = SideBySide(sides.of_row, strata.of_row, accounts)
         yield [
@@ -97,7 +99,7 @@ def _counts(sides: Groups, groups: Integers, reached: NDArray[np.bool_]) -> pd.D
     return pd.DataFrame({**sides.values, "n_mature": n, "n_events": k, **others})
 
 
-def _told(compared: list[Compared]) -> pd.DataFrame:
+def _told(compared: list[Compared], effects: str) -> pd.DataFrame:
     """One table of them, with bounds, warnings and words; of values that have no others, none.
 
     One may seem apart by chance alone wherever many are looked at: all of the table are counted.
@@ -119,8 +121,8 @@ def _told(compared: list[Compared]) -> pd.DataFrame:
         warning[one.counts["known_rate"] < MIN_KNOWN] = "little_known"
         warning[is_thin] = "thin_overlap"
         said = np.full(len(one.counts), "no difference can be told", dtype=object)
-        said[low_of_all > 0] = "goes with more meetings, after adjustment"
-        said[high_of_all < 0] = "goes with fewer meetings, after adjustment"
+        said[low_of_all > 0] = f"goes with more {effects}, after adjustment"
+        said[high_of_all < 0] = f"goes with fewer {effects}, after adjustment"
         said[(n_events < MIN_EFFECTS) | is_thin] = "not enough data to compare"
         frame = one.counts.assign(
             overlap_rate=one.adjusted.overlap_rate,

@@ -11,11 +11,12 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis import attempts, conversion, entries, sellers, visits
+from analysis import conversion, entries, sellers, visits
 from analysis.activities import activity_estimates
-from analysis.attempts import Attempts
+from analysis.attempts import MEETINGS, ORDER, SIGNUPS, Attempts, Kind
 from analysis.comparisons import activity_comparisons
 from analysis.entries import Entries
+from analysis.reminders import reminder_sequences
 
 
 class Marts:
@@ -36,7 +37,15 @@ class Marts:
     @cached_property
     def attempts(self) -> Attempts:
         """Of fct_activities."""
-        return Attempts(self.read("fct_activities", attempts.COLUMNS, attempts.ORDER))
+        return self._attempts(MEETINGS)
+
+    @cached_property
+    def invitations(self) -> Attempts:
+        """Of fct_invitations."""
+        return self._attempts(SIGNUPS)
+
+    def _attempts(self, kind: Kind) -> Attempts:
+        return Attempts(self.read(kind.mart, kind.columns, ORDER), kind)
 
     @cached_property
     def open_deals(self) -> pd.DataFrame:
@@ -76,12 +85,17 @@ ESTIMATES = (
     ),
     Estimate(
         tables=("activity_estimates",),
-        inputs=("fct_activities",),
-        compute=lambda marts, _: (activity_estimates(marts.attempts),),
+        inputs=("fct_activities", "fct_invitations"),
+        compute=lambda marts, _: (activity_estimates(marts.attempts, marts.invitations),),
     ),
     Estimate(
         tables=("activity_comparisons",),
-        inputs=("fct_activities",),
-        compute=lambda marts, _: (activity_comparisons(marts.attempts),),
+        inputs=("fct_activities", "fct_invitations"),
+        compute=lambda marts, _: (activity_comparisons(marts.attempts, marts.invitations),),
+    ),
+    Estimate(
+        tables=("reminder_sequences",),
+        inputs=("fct_invitations",),
+        compute=lambda marts, _: (reminder_sequences(marts.invitations),),
     ),
 )

@@ -1,4 +1,4 @@
-"""The first page's lines about attempts: how many a meeting takes, and what goes with more of them.
+"""The first page's lines about attempts: how many a meeting or sign-up takes, what goes with more.
 
 Belongs here: choosing and laying out published figures. Does not belong here: new figures.
 """
@@ -34,8 +34,35 @@ COMPARISONS = """
         low_simultaneous_difference, high_simultaneous_difference, warning, n_compared,
         expected_by_chance
     from activity_comparisons
-    where type = $type and definition_id = 'meeting_held_14' and group_dimension = 'all'
+    where type = $type and definition_id = $definition and group_dimension = 'all'
     order by low_simultaneous_difference desc nulls last, dimension, dimension_value
+"""
+
+SEQUENCE = """
+    select
+        reminder_no, n_mature, n_events, estimated_rate, low_rate, high_rate, signed_up_rate,
+        n_invitations_needed_for_20_at_80
+    from reminder_sequences where dimension = 'all' and n_mature > 0 order by reminder_no
+"""
+
+# Of each value the whole, with all its reminders.
+WHOLE_SEQUENCES = """
+    select
+        coalesce(any_value(name), regexp_replace(dimension_value, '^[^:]*:', ''), '(unknown)'),
+        sum(n_mature) filter (where reminder_no = 0), sum(n_events), null, null, null,
+        max_by(signed_up_rate, reminder_no), max_by(n_invitations_needed_for_20_at_80, reminder_no)
+    from reminder_sequences left join dim_sellers on dimension_value = seller_id
+    where dimension = $dimension and n_mature > 0
+    group by dimension_value
+    having count(*) filter (where reminder_no = 0) > 0
+    order by 2 desc, 1
+"""
+
+INVITATION_TYPES = """
+    select type from activity_estimates
+    where definition_id = 'signup_14' and group_dimension = 'all' and dimension = 'all'
+        and n_mature > 0
+    order by n_mature desc, type
 """
 
 
@@ -58,7 +85,41 @@ def attempt_lines(connection: duckdb.DuckDBPyConnection) -> list[str]:
                     f"{_count(one):>18}{_count(five):>9}"
                     for label, n, k, *per, one, five in rows[:MAX_ROWS]
                 ] + more(rows)
-        lines += _comparison_lines(rows_of(connection, COMPARISONS, {"type": kind}))
+        asked = {"type": kind, "definition": "meeting_held_14"}
+        lines += _comparison_lines(rows_of(connection, COMPARISONS, asked))
+    return lines + _seminar_lines(connection)
+
+
+def _seminar_lines(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """By which reminder how many sign up to a seminar, and how many mails fill it."""
+    whole = rows_of(connection, SEQUENCE)
+    if not whole:
+        return []
+    lines = [
+        "",
+        "Asked to seminars, and signed up within 14 days and before the next reminder, 95 %",
+        f"{'':<28}{'asked':>9}{'sign-ups':>10}{'of those not yet':>21}{'all up to here':>18}"
+        f"{'for 20, 80 % sure':>19}",
+    ]
+    rows = [(f"reminder {n}" if n else "first invitation", *row) for n, *row in whole]
+    for dimension in ("first_sender", "first_message"):
+        of_values = rows_of(connection, WHOLE_SEQUENCES, {"dimension": dimension})
+        if len(of_values) > 1:
+            rows += [
+                (f"{dimension.replace('_', ' ')}: {value}", *row) for value, *row in of_values
+            ][:MAX_ROWS]
+    for label, n, k, *rates, whole_rate, mails in rows:
+        told = f"{100 * whole_rate:.1f} %" if whole_rate is not None else "–"
+        alone = (
+            ""
+            if rates[0] is None
+            else "{:.1f} % ({:.1f}–{:.1f})".format(*(100 * rate for rate in rates))
+        )
+        needed = f"{_count(mails)} mails" if mails is not None else "–"
+        lines.append(f"{cut(label, 27):<28}{n:>9,}{k:>10,}{alone:>21}{told:>18}{needed:>19}")
+    for (kind,) in rows_of(connection, INVITATION_TYPES):
+        asked = {"type": kind, "definition": "signup_14"}
+        lines += _comparison_lines(rows_of(connection, COMPARISONS, asked))
     return lines
 
 

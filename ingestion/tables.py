@@ -194,7 +194,8 @@ RUN_COLUMNS = (
 )
 
 ACTIVITY_TYPES = (
-    "call", "meeting", "email", "message", "mail_event", "task", "note", "other"
+    "call", "meeting", "email", "message", "mail_event", "seminar", "signup", "task", "note",
+    "other",
 )  # fmt: skip
 FIDELITY = ("event_log", "latest_per_stage", "snapshot_diff", "created_closed")
 
@@ -365,6 +366,7 @@ TABLES = {
                     TEXT,
                     NONE,
                     "What was done; a `mail_event` is what became of a mail: opened, clicked, …; "
+                    "a `seminar` is one event, its campaign's; a `signup` is somebody's to it; "
                     "`other` is of a type that no mapping names.",
                     required=True,
                     choices=ACTIVITY_TYPES,
@@ -407,7 +409,8 @@ TABLES = {
                     TEXT,
                     NONE,
                     "How it went: connected, no_answer, held, …. What is `planned` or `booked` has "
-                    "not taken place; `canceled`, `no_show` and `rescheduled` did not.",
+                    "not taken place; `canceled`, `no_show` and `rescheduled` did not. Sign-ups: "
+                    "`attended` and `no_show` tell who came.",
                 ),
                 Column("duration_s", CellType.INTEGER, NONE, "Length in whole seconds.", minimum=0),
                 Column("segment", TEXT, NONE, "Market segment of the other end, as written down."),

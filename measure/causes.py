@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.attempts import Attempts
+from analysis.attempts import SIGNUPS, Attempts
 from analysis.comparisons import activity_comparisons
 from analysis.needed import needed
+from analysis.reminders import reminder_sequences
 from measure.tables import table_of
-from simulation.attempts import Effects, draw_calls
+from simulation.attempts import OF_CEO, Effects, draw_calls, draw_invitations
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "calibration-activities.md"
-SEEDS, CONTINUATIONS, N_COMPANIES = 1_000, 2_000, 800
+SEEDS, CONTINUATIONS, N_COMPANIES, TRUTHS = 1_000, 2_000, 800, 2_000_000
 PLANTED = Effects(morning_in_a=0.06, ceo=0.04)
 # Dimension, value, group and what was planted there.
 ASKED = (
@@ -60,6 +61,13 @@ meetings.
 message, campaign. In {any_better:.1f} % of firms any of them says, without a warning, that
 something goes with more meetings; by each one's own bounds it would be {any_alone:.1f} %.
 
+## Seminars
+
+Mails to four seminars, with three reminders to those who have not signed up, the third of which
+adds nothing to those who sign up in a week anyway; the CEO as the first mail's sender adds
+{ceo:.0f} points, and signs for the ready segments. True shares are those of {truths:,} people.
+
+{seminars}
 ## Needed with 80 %
 
 True rates of 2 to 20 %, 60 to 600 attempts seen with one effect or more, {continuations:,}
@@ -75,6 +83,7 @@ def main() -> None:
         mixed = list(
             pool.map(partial(_compared, Effects(is_mixed=True)), range(SEEDS), chunksize=10)
         )
+        seminars = list(pool.map(_seminar, range(SEEDS), chunksize=10))
         nothing = list(pool.map(partial(_compared, Effects()), range(SEEDS), chunksize=10))
     looks = [_row(table, "message_variant", "b", None) for table in mixed]
     apart = [row for row in looks if row["low_raw_difference"] > 0]
@@ -98,6 +107,8 @@ def main() -> None:
         n_chosen=np.mean([len(table) for table in whole]),
         any_better=100 * np.mean([_is_any_better(table) for table in whole]),
         any_alone=100 * np.mean([(table["low_adjusted_difference"] > 0).any() for table in whole]),
+        truths=TRUTHS,
+        seminars=_seminars(seminars),
         continuations=CONTINUATIONS,
         needed=_needed(np.random.default_rng(1)),
     )
@@ -138,6 +149,39 @@ def _planted(tables: list[pd.DataFrame]) -> str:
             )
         )
     return table_of(("value", "true, points", "covered, %", "bias", "raw"), rows)
+
+
+def _seminar(seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
+    """What is told of the CEO as sender, and of all reminders."""
+    invitations = Attempts(draw_invitations(np.random.default_rng(seed), N_COMPANIES), SIGNUPS)
+    sequences = reminder_sequences(invitations)
+    of_all = sequences[sequences["dimension"] == "all"].set_index("reminder_no")
+    return _row(activity_comparisons(invitations), "sender", "ceo", None), of_all
+
+
+def _seminars(found: list[tuple[dict[str, Any], pd.DataFrame]]) -> str:
+    """The CEO's first mail, the third reminder, and all that signed up, against the truth."""
+    drawn = draw_invitations(np.random.default_rng(SEEDS), TRUTHS // 2)
+    third = drawn[drawn["reminder_no"] == 3]["signup_id"].notna().mean()
+    whole = drawn["signup_id"].notna().sum() / drawn["person_id"].nunique()
+    asked = {
+        "CEO as the first sender": (OF_CEO, [
+            (row["adjusted_difference"], row["low_adjusted_difference"],
+             row["high_adjusted_difference"]) for row, _ in found]),
+        "sign up after the third reminder": (third, [
+            tuple(table.loc[3, ["estimated_rate", "low_rate", "high_rate"]])
+            for _, table in found]),
+        "have signed up in the end": (whole, [
+            tuple(table.loc[3, ["signed_up_rate", "low_signed_up_rate", "high_signed_up_rate"]])
+            for _, table in found]),
+    }  # fmt: skip
+    rows = []
+    for label, (truth, told) in asked.items():
+        value, low, high = np.array(told, dtype=float).T
+        covered = 100 * ((low <= truth) & (truth <= high)).mean()
+        bias = 100 * (value.mean() - truth)
+        rows.append((label, f"{100 * truth:.2f}", f"{covered:.1f}", f"{bias:+.2f}"))
+    return table_of(("", "true, points", "covered, %", "bias"), rows)
 
 
 def _is_any_better(table: pd.DataFrame) -> bool:

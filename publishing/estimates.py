@@ -38,7 +38,7 @@ def estimate(warehouse: Warehouse) -> CheckResult:
     marts = Marts(partial(read_mart, warehouse.marts))
     # Read once, before threads ask for them.
     _ = marts.entries.timelines, marts.entries.of_stages.timelines, marts.open_deals
-    _ = marts.attempts
+    _ = marts.attempts, marts.invitations
     # Threads: most of the time is spent in numpy, which lets go of the interpreter's lock.
     with ThreadPoolExecutor(2) as threads:
         computed = threads.map(

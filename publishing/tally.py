@@ -21,8 +21,8 @@ COLUMNS = {
     "Message": 16, "Signed by": 20, "Reminder": 10, "Campaign": 16, "Outcome": 14, "Segment": 16,
 }  # fmt: skip
 FIXED = {
-    "What": ["call", "mail", "message", "meeting"],
-    "Outcome": ["answered", "no answer", "booked", "held", "did not come", "called off"],
+    "What": ["call", "mail", "message", "meeting", "sign-up", "seminar"],
+    "Outcome": ["answered", "no answer", "booked", "held", "came", "did not come", "called off"],
 }
 # What the published set knows, by column.
 NAMES = "select name from dim_sellers where is_active is not false and name is not null"
@@ -34,6 +34,8 @@ KNOWN = {
 }
 ADVICE = (
     "One line for each call, mail, message or meeting; it counts once more than No is filled.",
+    "A seminar: a line of its own with its day and Campaign; each sign-up to it a line with the "
+    "same Campaign, dated when it came in; Reminder is 0 for the first mail, then 1, 2, …",
     "When: 2026-11-27 9:30, or the day alone; without a time nothing is said of hours.",
     "What and Outcome take what is in their lists; in the others something new may be written.",
     "Phone or mail finds the person in the CRM again; tables hold a keyed hash of it only.",

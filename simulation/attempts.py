@@ -1,7 +1,7 @@
-"""Calls of an invented company whose true effects are known, as rows of fct_activities.
+"""Calls and invitations whose true effects are known, as rows of fct_activities, fct_invitations.
 
-Belongs here: how calls come about and what they bring. Does not belong here: exports (`hubspot`,
-`salesforce`), estimators, what is held against the truth (`measure`).
+Belongs here: how they come about and what they bring. Does not belong here: exports (`hubspot`,
+`salesforce`, `seminars`), estimators, what is held against the truth (`measure`).
 
 Calls go to people in order until they agree to a meeting or the caller gives up; owners, segments,
 sources and companies differ in how ready they are, and in when and with what they are called.
@@ -20,6 +20,9 @@ N_OWNERS, N_CAMPAIGNS, MAX_ATTEMPTS = 8, 20, 4
 OF_SEGMENT, OF_SOURCE = np.array([0.05, 0.10, 0.20]), np.array([0.0, 0.03, -0.01, 0.04])
 OF_OWNER = np.array([0.0, 0.02, 0.04, -0.01, 0.01, 0.03, 0.05, 0.02])
 OF_COMPANY = 0.03
+# Of invitations to seminars: after the first and each reminder, and without any.
+OF_NOBODY = 0.01
+HAZARDS, OF_CEO = (0.05, 0.04, 0.03, OF_NOBODY), 0.04
 
 
 @dataclass(frozen=True)
@@ -116,3 +119,54 @@ def _as_activities(calls: pd.DataFrame, random: np.random.Generator) -> pd.DataF
     )
     campaign = [f"k{number}" for number in random.integers(N_CAMPAIGNS, size=n)]
     return frame.assign(reminder_no=None, campaign_id=campaign)
+
+
+def draw_invitations(random: np.random.Generator, n_companies: int) -> pd.DataFrame:
+    """One row per mail to four seminars: the columns of fct_invitations that estimates read.
+
+    In the week after each mail HAZARDS of those who have not signed up do, the CEO as the first
+    one's sender adding OF_CEO; after the third reminder no more than without any (OF_NOBODY).
+    Companies differ in how ready they are, and the CEO signs for the ready segments.
+    """
+    company = np.repeat(np.arange(n_companies), random.integers(1, 4, n_companies))
+    ready = random.normal(0, 0.01, n_companies)[company]
+    segment = random.integers(len(SEGMENTS), size=n_companies)[company]
+    campaign = random.integers(4, size=len(company))
+    is_ceo = random.random(len(company)) < np.array([0.1, 0.3, 0.6])[segment]
+    person, mails = np.arange(len(company)), []
+    for number, hazard in enumerate(HAZARDS):
+        chance = hazard + ready[person] + 0.02 * segment[person]
+        chance = chance + OF_CEO * (is_ceo[person] & (number == 0))
+        is_in = random.random(len(person)) < np.clip(chance, 0.0, 0.9)
+        mails.append(pd.DataFrame({"person": person, "reminder_no": number, "is_in": is_in}))
+        person = person[~is_in]
+    sent = pd.concat(mails, ignore_index=True)
+    who = sent["person"].to_numpy()
+    signer = np.where(is_ceo[who] & (sent["reminder_no"] == 0), "ceo", "seller")
+    return pd.DataFrame(
+        {
+            "activity_id": [f"i{n}" for n in range(len(sent))],
+            "type": "email",
+            "person_id": sent["person"].map("contact:{}".format),
+            "account_id": [f"a{n}" for n in company[who]],
+            "owner_id": [f"s{n % N_OWNERS}" for n in company[who]],
+            "seller_id": "seller",
+            "sender_id": signer,
+            "first_sender_id": np.where(is_ceo[who], "ceo", "seller"),
+            "message_variant": "a",
+            "first_message_variant": "a",
+            "reminder_no": sent["reminder_no"],
+            "attempt_number": sent["reminder_no"] + 1.0,
+            "campaign_id": [f"k{n}" for n in campaign[who]],
+            "segment": np.array(SEGMENTS)[segment[who]],
+            "business_area": "A",
+            "source": "web",
+            "local_hour": 9.0,
+            "daypart": "morning",
+            "weekday": 2,
+            "is_at_risk": True,
+            "is_followed": True,
+            "signup_id": sent["person"].map("u{}".format).where(sent["is_in"], None),
+            "as_of": pd.Timestamp("2026-06-30"),
+        }
+    )

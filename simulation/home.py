@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
-from simulation import hubspot, salesforce
+from simulation import hubspot, salesforce, seminars
 from simulation.company import Company
 from simulation.working_days import is_working_day
 
@@ -56,19 +56,28 @@ def write_home(
     written = []
     for ago in reversed(range(drops)):
         written += write_drop(company, folder / "inbox", dialect, company.as_of - timedelta(ago))
-    mapping = folder / "mappings" / f"{dialect}.yml"
-    content = DIALECTS[dialect].mapping(company)
-    mapping.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    rates = folder / "mappings" / "rates.yml"
-    rates.write_text(yaml.safe_dump(RATES_MAPPING, sort_keys=False), encoding="utf-8")
+    mappings = {
+        dialect: DIALECTS[dialect].mapping(company),
+        "rates": RATES_MAPPING,
+        "tally": TALLY_MAPPING,
+    }
+    for name, content in mappings.items():
+        mapping = folder / "mappings" / f"{name}.yml"
+        mapping.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        written.append(mapping)
     truth = folder / "truth.json"
-    truth.write_text(json.dumps(company.truth(), indent=2) + "\n", encoding="utf-8")
-    return [*written, mapping, rates, truth]
+    told = {**company.truth(), "seminars": seminars.TRUTH}
+    truth.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    return [*written, truth]
 
 
 def write_drop(company: Company, inbox: Path, dialect: str, day: date) -> list[Path]:
     """The exports of one day's end. Returns the files written."""
-    exports = {**DIALECTS[dialect].exports(company, day), f"rates-{day}.csv": _rates(company, day)}
+    exports = {
+        **DIALECTS[dialect].exports(company, day),
+        f"rates-{day}.csv": _rates(company, day),
+        f"tally-{day}.csv": seminars.lines(company, day),
+    }
     written = []
     for name, rows in exports.items():
         path = inbox / name
@@ -99,6 +108,9 @@ RATES_MAPPING = {
         }
     },
 }
+
+# A tally is filled in for months; this company saves a copy a day, with the day in its name.
+TALLY_MAPPING = {"files": {"tally": {"known_at": {"file_name": r"(\d{4}-\d{2}-\d{2})"}}}}
 
 
 def _rates(company: Company, day: date) -> Iterable[list[Any]]:

@@ -61,6 +61,7 @@ def histories(draw: st.DrawFn) -> dict[str, list[Row]]:
             "seller_id": draw(st.sampled_from([*SELLERS, "Ann"])),
             "is_deleted": draw(st.integers(0, 9)) == 0, "day": draw(st.sampled_from(DAYS)),
         })  # fmt: skip
+    _invitations(rows, created)
     if draw(st.integers(0, 11)) == 0:
         merged_at = created + timedelta(days=draw(st.integers(1, 120)))
         rows["merges"].append({
@@ -69,6 +70,20 @@ def histories(draw: st.DrawFn) -> dict[str, list[Row]]:
             "day": draw(st.sampled_from(DAYS[2:])),
         })  # fmt: skip
     return rows
+
+
+def _invitations(rows: dict[str, list[Row]], created: datetime) -> None:
+    """A mail to a seminar, a reminder, and of some a sign-up: as the moment of creation has it."""
+    number = created.minute
+    for step, kind in enumerate(("email", "email", "signup")[: 2 + number % 2]):
+        rows["activities"].append({
+            "activity_id": f"invited{step}", "type": kind,
+            "occurred_at": created + timedelta(days=1 + 5 * step), "deal_id": "deal",
+            "outcome": "attended" if step == 2 and number % 4 == 1 else None,
+            "seller_id": SELLERS[number % 3], "message": "red",
+            "campaign_id": "breakfast", "reminder_no": step if kind == "email" else None,
+            "is_deleted": False, "day": DAYS[-1],
+        })  # fmt: skip
 
 
 def _moves(draw: st.DrawFn, pipeline: str, created: datetime) -> list[Move]:

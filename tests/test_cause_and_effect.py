@@ -7,11 +7,12 @@ from scipy.stats import betabinom
 
 from analysis import mantel_haenszel
 from analysis.activities import activity_estimates
-from analysis.attempts import COLUMNS, Attempts
+from analysis.attempts import MEETINGS, SIGNUPS, Attempts
 from analysis.comparisons import activity_comparisons
 from analysis.mantel_haenszel import SideBySide, raw
 from analysis.needed import needed
 from analysis.pooling import mixtures
+from analysis.reminders import reminder_sequences
 
 
 @pytest.mark.parametrize(
@@ -191,7 +192,7 @@ def attempts(n: int = 4_000, seed: int = 1, effect: float = 0.0, mix: bool = Fal
             "as_of": pd.Timestamp("2026-06-30"),
         }
     )
-    for column in COLUMNS:
+    for column in MEETINGS.columns:
         if column not in frame:
             frame[column] = None
     return Attempts(frame)
@@ -252,3 +253,70 @@ def test_a_company_without_attempts_has_empty_tables() -> None:
     made = Attempts(attempts().frame.iloc[:0])
     assert len(activity_estimates(made)) == 0
     assert len(activity_comparisons(made)) == 0
+    assert len(reminder_sequences(invitations({}, 0))) == 0
+
+
+# --- seminars ------------------------------------------------------------------------------------
+
+
+def invitations(hazards: dict[int, float], n: int, sender: str = "ceo") -> Attempts:
+    """`n` people, each at a company of their own, reminded until they sign up: exactly the
+    hazards, as far as whole people allow.
+    """
+    rows, left = [], list(range(n))
+    for number, hazard in hazards.items():
+        k = round(hazard * len(left))
+        rows += [(f"{sender}{who}", number, f"s{who}" if place < k else None)
+                 for place, who in enumerate(left)]  # fmt: skip
+        left = left[k:]
+    frame = pd.DataFrame(rows, columns=["person_id", "reminder_no", "signup_id"])
+    frame = frame.assign(
+        activity_id=[f"{sender}{i}" for i in range(len(frame))], type="email",
+        account_id=frame["person_id"], first_sender_id=sender, campaign_id="breakfast",
+        attempt_number=frame["reminder_no"] + 1, is_at_risk=True, is_followed=True,
+        as_of=pd.Timestamp("2026-06-30"),
+    )  # fmt: skip
+    for column in SIGNUPS.columns:
+        if column not in frame:
+            frame[column] = None
+    return Attempts(frame, SIGNUPS)
+
+
+def test_reminders_add_up_and_say_how_many_mails_fill_the_seminar() -> None:
+    table = reminder_sequences(invitations({0: 0.1, 1: 0.1, 2: 0.05}, 1_000))
+    rows = table[table["dimension"] == "first_sender"].set_index("reminder_no")
+    assert rows["n_at_risk"].tolist() == [1_000, 900, 810]
+    assert rows["n_events"].tolist() == [100, 90, 40]
+    assert rows["signed_up_rate"].tolist() == pytest.approx([0.1, 0.19, 0.23])
+    assert rows["invitations_per_person"].tolist() == pytest.approx([1, 1.9, 2.71])
+    assert rows["invitations_per_signup"].tolist() == pytest.approx([10, 10, 2.71 / 0.23])
+    # Of people that are asked once each, and answer or not, the whole is a plain proportion.
+    n, k = 1_000, 230
+    low, high = rows.loc[2, ["low_signed_up_rate", "high_signed_up_rate"]]
+    p, z = k / n, 1.959964
+    centre, half = (
+        (p + z * z / 2 / n) / (1 + z * z / n),
+        np.sqrt(p * (1 - p) / n + z * z / 4 / n**2) * z / (1 + z * z / n),
+    )
+    assert (low, high) == (
+        pytest.approx(centre - half, abs=2e-4), pytest.approx(centre + half, abs=2e-4),
+    )  # fmt: skip
+    people = rows.loc[2, "n_people_needed_for_20_at_80"]
+    assert betabinom.sf(19, int(people), k + 0.5, n - k + 0.5) >= 0.8
+    assert rows.loc[2, "n_invitations_needed_for_20_at_80"] == np.ceil(2.71 * people)
+
+
+def test_of_reminders_whose_first_is_unknown_the_whole_is_not_told() -> None:
+    table = reminder_sequences(invitations({1: 0.1, 2: 0.0}, 200))
+    rows = table[table["dimension"] == "all"]
+    assert rows["estimated_rate"].tolist() == pytest.approx([0.1, 0.0])
+    assert rows["signed_up_rate"].isna().all()
+    assert set(rows["reason"]) == {"earlier_ones_unknown"}
+
+
+def test_nobody_signed_up_yet_is_no_number() -> None:
+    table = reminder_sequences(invitations({0: 0.0, 1: 0.0}, 50))
+    rows = table[table["dimension"] == "all"]
+    assert set(rows["reason"]) == {"no_effect_yet"}
+    assert rows["n_people_needed_for_1_at_50"].isna().all()
+    assert (rows["high_signed_up_rate"] > 0.02).all()

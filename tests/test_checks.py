@@ -61,7 +61,12 @@ BROKEN = {
         "held_meeting_id = (select min(held_meeting_id) from fct_activities where type = 'call')",
         "type = 'call' and held_meeting_id is null",
     ),
+    "a_sign_up_is_credited_to_one_invitation": (
+        "signup_id = (select min(signup_id) from fct_invitations)",
+        "signup_id is null",
+    ),
     "attempts_nest": ("n_reached = n_attempts + 1", "true"),
+    "invitations_nest": ("n_reached = n_attempts + 1", "true"),
     "paths_add_up_to_the_deals": ("n_deals = n_deals + 1", "touch_definition_id = 'last_touch'"),
     **{f"counts_nest_by_{dimension}": ("n_reached = n_entered + 1", "true")
        for dimension in ("segment", "source")},

@@ -29,11 +29,11 @@ MARTS = {
     "deal_counts", "coverage", "outcomes_by_segment", "outcomes_by_seller", "outcomes_by_source",
     "outcomes_by_business_area", "conversion_outcomes", "dim_periods", "dim_horizons",
     "stage_flow_by_dimension", "pipeline_movement_by_dimension",
-    "fct_activities", "activity_counts", "journey_paths",
+    "fct_activities", "activity_counts", "fct_invitations", "seminar_counts", "journey_paths",
 }  # fmt: skip
 ESTIMATES = {
     "conversion_estimates", "conversion_curves", "time_in_stage", "seller_conversion", "seller_mix",
-    "activity_estimates", "activity_comparisons",
+    "activity_estimates", "activity_comparisons", "reminder_sequences",
 }  # fmt: skip
 
 

@@ -45,7 +45,8 @@ counted as (
             'message_variant', 'sender_id', 'reminder_no', 'campaign_id', 'local_hour', 'daypart',
             'weekday', 'attempt', 'seller_id', 'segment', 'business_area', 'source',
         ],
-        ['segment', 'business_area']
+        ['segment', 'business_area'],
+        ['n_unlinked', 'n_at_risk', 'n_mature', 'n_held', 'n_booked']
     ) }}
 ),
 

@@ -1,7 +1,7 @@
 {#
     Activities with when by the company's clock, with whom, about what, and as which attempt.
-    `begins_s` orders them: a meeting of which only the day is known comes after what was done on
-    that day, as far as its effects go.
+    `begins_s` orders them: a meeting, seminar or sign-up of which only the day is known comes after
+    what was done on that day.
 #}
 with
 
@@ -47,7 +47,11 @@ joined as (
         end as daypart,
         {{ as_seconds('activities.occurred_at') }}
         + case
-            when activities.type = 'meeting' and activities.local_hour is null then 86399 else 0
+            when
+                activities.type in ('meeting', 'seminar', 'signup')
+                and activities.local_hour is null
+                then 86399
+            else 0
         end as begins_s,
         coalesce(doers.seller_id, activities.seller_id) as doer_id,
         coalesce(senders.seller_id, activities.sender_id) as resolved_sender_id,

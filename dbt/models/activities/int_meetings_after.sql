@@ -1,19 +1,7 @@
 {#
-    Attempts at people, and the meetings before and after them. A meeting is with the same people if
-    the finest thing that both name is the same: the contact, else the deal or lead, else the
-    company. Seconds are from the attempt to the meeting: 90 days back, 14 days on.
+    Attempts at people, and the meetings before and after them. Seconds are from the attempt to the
+    meeting: 90 days back, 14 days on.
 #}
-{% set no_person = '(attempts.contact_id is null or meetings.contact_id is null)' %}
-{% set no_journey = '(attempts.journey_id is null or meetings.journey_id is null)' %}
-{# One log may give a company a name of its own, where another thing tells whose it is. #}
-{% set ways = [
-    'attempts.contact_id = meetings.contact_id',
-    'attempts.journey_id = meetings.journey_id and ' ~ no_person,
-    'attempts.account_id = meetings.account_id and ' ~ no_person ~ ' and ' ~ no_journey,
-    'attempts.named_account_id = meetings.named_account_id '
-    ~ 'and coalesce(attempts.account_id <> meetings.account_id, true) '
-    ~ 'and ' ~ no_person ~ ' and ' ~ no_journey,
-] %}
 
 with
 
@@ -35,21 +23,19 @@ meetings as (
 ),
 
 pairs as (
-    {% for same in ways -%}
-        select
-            attempts.activity_id,
-            attempts.type,
-            attempts.begins_s,
-            meetings.activity_id as meeting_id,
-            meetings.is_contact as is_held,
-            meetings.begins_s - attempts.begins_s as seconds_until
-        from attempts
-        inner join meetings
-            on
-                {{ same }}
-                and meetings.begins_s - attempts.begins_s between -7776000 and 1209600
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
+    {{ with_same_people(
+        'attempts',
+        'meetings',
+        'meetings.begins_s - attempts.begins_s between -7776000 and 1209600',
+        {
+            'activity_id': 'attempts.activity_id',
+            'type': 'attempts.type',
+            'begins_s': 'attempts.begins_s',
+            'meeting_id': 'meetings.activity_id',
+            'is_held': 'meetings.is_contact',
+            'seconds_until': 'meetings.begins_s - attempts.begins_s',
+        }
+    ) }}
 ),
 
 {# Whose meetings of the 90 days before are known. What came at the same second was no effect. #}
@@ -84,43 +70,10 @@ met_before as (
     ),
 {%- endfor %}
 
-all_series as (
-    select
-        series,
-        max(case when type = 'meeting' then 1 else 0 end) as has_meetings,
-        max(known_at) as known_at
-    from {{ ref('stg_activities') }}
-    group by series
-),
-
-{#
-    As far as the newest exports of all that have told of meetings go, whether those have any; what
-    came last three months before the newest of them is out of use.
-#}
-newest as (
-    select max(known_at) as known_at
-    from all_series
-    where has_meetings = 1
-),
-
-last_exports as (
-    select min(all_series.known_at) as known_at
-    from all_series
-    cross join newest
-    where
-        all_series.has_meetings = 1
-        and {{ seconds_between('all_series.known_at', 'newest.known_at') }} <= 7776000
-),
-
 followed as (
-    select
-        case
-            when last_exports.known_at is null then null
-            when last_exports.known_at < run.as_of_at then last_exports.known_at
-            else run.as_of_at
-        end as until_at
-    from last_exports
-    cross join {{ ref('stg_run') }} as run
+    select until_at
+    from {{ ref('int_followed_until') }}
+    where type = 'meeting'
 )
 
 select
@@ -132,7 +85,7 @@ select
     case when met_before.activity_id is null then held_last.meeting_id end as held_meeting_id,
     case when met_before.activity_id is null then booked_last.meeting_id end as booked_meeting_id
 from attempts
-cross join followed
+left join followed on true
 left join met_before on attempts.activity_id = met_before.activity_id
 left join held_last
     on attempts.activity_id = held_last.activity_id and held_last.touch_rank = 1

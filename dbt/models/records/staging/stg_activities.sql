@@ -13,40 +13,66 @@ sightings as (
     from {{ source('raw', 'sightings') }}
 ),
 
-activities as (
+seen as (
     select
-        activities.activity_id,
-        activities.type,
-        activities.source_type,
-        activities.occurred_at,
-        activities.completed_at,
-        activities.seller_id,
-        activities.deal_id,
-        activities.lead_id,
-        activities.contact_id,
-        activities.account_id,
-        activities.email_hash,
-        activities.phone_hash,
-        activities.direction,
-        activities.outcome,
-        activities.duration_s,
-        activities.segment,
-        activities.campaign_id,
-        activities.message_variant,
-        activities.sender_id,
-        activities.reminder_no,
-        activities.is_deleted,
-        coalesce(sightings.known_at, activities.known_at) as known_at,
-        coalesce(sightings.made_number, 0) as made_number,
-        coalesce(sightings.series, '') as series,
-        activities.record_number,
-        activities.stated_columns
+        activities.*,
+        sightings.series as seen_in_series,
+        coalesce(sightings.made_number, 0) as seen_number,
+        coalesce(sightings.known_at, activities.known_at) as seen_at
     from {{ source('raw', 'activities') }} as activities
     left join sightings on activities.load_id = sightings.load_id
-    inner join run
-        on
-            coalesce(sightings.known_at, activities.known_at) <= run.as_of_at
-            or (run.knowledge_basis = 'as_reconstructed' and activities.occurred_at <= run.as_of_at)
+),
+
+{# Who came is known only after the seminar: not from an export made later. #}
+first_seen as (
+    select
+        activity_id,
+        min(seen_at) as first_seen_at
+    from seen
+    where type = 'signup'
+    group by activity_id
+),
+
+activities as (
+    select
+        seen.activity_id,
+        seen.type,
+        seen.source_type,
+        seen.occurred_at,
+        seen.completed_at,
+        seen.seller_id,
+        seen.deal_id,
+        seen.lead_id,
+        seen.contact_id,
+        seen.account_id,
+        seen.email_hash,
+        seen.phone_hash,
+        seen.direction,
+        case
+            when seen.type <> 'signup' or seen.seen_at <= run.as_of_at then seen.outcome
+        end as outcome,
+        seen.duration_s,
+        seen.segment,
+        seen.campaign_id,
+        seen.message_variant,
+        seen.sender_id,
+        seen.reminder_no,
+        seen.is_deleted,
+        seen.seen_at as known_at,
+        seen.seen_number as made_number,
+        coalesce(seen.seen_in_series, '') as series,
+        seen.record_number,
+        seen.stated_columns
+    from seen
+    cross join run
+    left join first_seen on seen.activity_id = first_seen.activity_id
+    where
+        seen.seen_at <= run.as_of_at
+        or (
+            run.knowledge_basis = 'as_reconstructed'
+            and seen.occurred_at <= run.as_of_at
+            and coalesce(first_seen.first_seen_at > run.as_of_at, true)
+        )
 )
 
 select * from activities
