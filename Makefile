@@ -42,6 +42,7 @@ campaign: .venv/ready
 calibrate: .venv/ready
 	$(BIN)/python -m measure.calibrate
 	$(BIN)/python -m measure.causes
+	$(BIN)/python -m measure.experiments
 
 bench: .venv/ready
 	$(BIN)/python -m measure.bench

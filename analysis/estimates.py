@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from analysis import conversion, entries, sellers, visits
+from analysis import conversion, entries, experiments, sellers, visits
 from analysis.activities import activity_estimates
 from analysis.attempts import MEETINGS, ORDER, SIGNUPS, Attempts, Kind
 from analysis.comparisons import activity_comparisons
@@ -21,13 +21,18 @@ from analysis.reminders import reminder_sequences
 
 class Marts:
     """The marts that estimates are made from, each read once by `read` (a name, columns, and those
-    that rows are in the order of: sums of doubles depend on it).
+    that rows are in the order of: sums of doubles depend on it); and the `looks` at experiments
+    that were published on days before (LOOK_COLUMNS).
     """
 
     def __init__(
-        self, read: Callable[[str, tuple[str, ...], tuple[str, ...]], pd.DataFrame]
+        self,
+        read: Callable[[str, tuple[str, ...], tuple[str, ...]], pd.DataFrame],
+        looks: pd.DataFrame | None = None,
     ) -> None:
         self.read = read
+        none = pd.DataFrame(columns=list(experiments.LOOK_COLUMNS))
+        self.looks = none if looks is None else looks
 
     @cached_property
     def entries(self) -> Entries:
@@ -46,6 +51,14 @@ class Marts:
 
     def _attempts(self, kind: Kind) -> Attempts:
         return Attempts(self.read(kind.mart, kind.columns, ORDER), kind)
+
+    @property
+    def experiments(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Of dim_experiments and experiment_units."""
+        return (
+            self.read("dim_experiments", experiments.EXPERIMENT_COLUMNS, ("experiment_id",)),
+            self.read("experiment_units", experiments.UNIT_COLUMNS, experiments.UNIT_ORDER),
+        )
 
     @cached_property
     def open_deals(self) -> pd.DataFrame:
@@ -97,5 +110,10 @@ ESTIMATES = (
         tables=("reminder_sequences",),
         inputs=("fct_invitations",),
         compute=lambda marts, _: (reminder_sequences(marts.invitations),),
+    ),
+    Estimate(
+        tables=("experiment_readouts", "experiment_looks"),
+        inputs=("dim_experiments", "experiment_units"),
+        compute=lambda marts, _: experiments.experiment_tables(*marts.experiments, marts.looks),
     ),
 )

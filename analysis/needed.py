@@ -4,9 +4,10 @@ Belongs here: the number and its method. Does not belong here: the rates it star
 """
 
 import numpy as np
-from scipy.special import betaln
+from numpy.typing import NDArray
+from scipy.special import gammaln
 
-from analysis.intervals import Floats
+from analysis.intervals import Floats, Integers
 
 # Beyond this nobody can try.
 MOST = 10_000_000
@@ -24,31 +25,36 @@ def needed(effects: int, certainty: float, successes: Floats, failures: Floats) 
     answer = np.full(a.shape[1], np.nan)
     cells = np.flatnonzero(np.isfinite(a).all(axis=0) & np.isfinite(b).all(axis=0))
     a, b = a[:, cells], b[:, cells]
+    begun = gammaln(a + b) - gammaln(b)
     too_few = np.full(len(cells), effects - 1)
     enough = np.full(len(cells), effects)
-    while True:
-        is_short = _probability(effects, enough, a, b) < certainty
-        is_short &= enough < MOST
-        if not is_short.any():
-            break
-        too_few = np.where(is_short, enough, too_few)
-        enough = np.where(is_short, np.minimum(enough * 2, MOST), enough)
-    while (enough - too_few > 1).any():
-        middle = (too_few + enough) // 2
-        is_enough = _probability(effects, middle, a, b) >= certainty
-        enough = np.where(is_enough, middle, enough)
-        too_few = np.where(is_enough, too_few, middle)
-    reached = _probability(effects, enough, a, b) >= certainty
-    answer[cells] = np.where(reached, enough, np.nan)
+
+    def is_enough(numbers: Integers, of: Integers) -> NDArray[np.bool_]:
+        """Of the cells `of`: nearly all of the time goes into those still looked for."""
+        found = _probability(effects, numbers, a[:, of], b[:, of], begun[:, of])
+        return np.asarray(found >= certainty)
+
+    left = np.arange(len(cells))
+    while len(left := left[~is_enough(enough[left], left)]):
+        too_few[left] = enough[left]
+        left = left[enough[left] < MOST]
+        enough[left] = np.minimum(enough[left] * 2, MOST)
+    is_out = too_few == MOST
+    while len(left := np.flatnonzero(~is_out & (enough - too_few > 1))):
+        middle = (too_few[left] + enough[left]) // 2
+        reached = is_enough(middle, left)
+        enough[left] = np.where(reached, middle, enough[left])
+        too_few[left] = np.where(reached, too_few[left], middle)
+    answer[cells] = np.where(is_out, np.nan, enough)
     return answer
 
 
-def _probability(effects: int, attempts: Floats, a: Floats, b: Floats) -> Floats:
+def _probability(effects: int, attempts: Integers, a: Floats, b: Floats, begun: Floats) -> Floats:
     """That `attempts` of a cell give at least `effects`: 1 less the first terms of the mass, each
-    from the one before.
+    from the one before. `begun` is log gamma(a + b) / gamma(b).
     """
     n = attempts.astype(float)
-    mass = np.exp(betaln(a, b + n) - betaln(a, b))
+    mass = np.exp(gammaln(b + n) - gammaln(a + b + n) + begun)
     fewer = mass.copy()
     for x in range(effects - 1):
         mass *= np.maximum(n - x, 0) * (x + a) / ((x + 1) * np.maximum(n - x - 1 + b, 0.1))

@@ -5,6 +5,7 @@ Belongs here: the home option, the list of commands. Does not belong here: comma
 
 import click
 
+from cli.experimenting import experiment
 from cli.looking import rollback, status, verify
 from cli.running import reconstruct, run
 from cli.simulating import simulate
@@ -20,7 +21,8 @@ def main(context: click.Context, home: str) -> None:
     context.obj = home
 
 
-for command in (run, reconstruct, ingest, map_file, tally, status, verify, rollback, simulate):
+for command in (run, reconstruct, ingest, map_file, tally, experiment, status, verify, rollback,
+                simulate):  # fmt: skip
     main.add_command(command)
 
 

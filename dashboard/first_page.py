@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from dashboard.attempts import attempt_lines
+from dashboard.experiments import experiment_lines
 from dashboard.lines import MAX_ROWS, are_known, cut, more, rows_of
 from ingestion.sql import literal
 
@@ -148,7 +149,8 @@ def text(folder: Path) -> str:
                 "",
                 "Not enough data: of nothing is it known what became of it within 30 days.",
             ]
-            return "\n".join([*lines, *_outcome_lines(connection), *attempt_lines(connection)])
+            lines += _outcome_lines(connection)
+            return "\n".join([*lines, *attempt_lines(connection), *experiment_lines(connection)])
         lines += _stage_lines(connection, horizon)
         for pipeline, label in rows_of(connection, FIRST_PIPELINE):
             asked = {"pipeline": pipeline, "horizon": horizon}
@@ -159,7 +161,7 @@ def text(folder: Path) -> str:
                     lines += _value_lines(rows)
             if rows := rows_of(connection, SELLERS, asked):
                 lines += _seller_lines(label, horizon, rows)
-        lines += attempt_lines(connection)
+        lines += attempt_lines(connection) + experiment_lines(connection)
     return "\n".join(lines)
 
 

@@ -57,6 +57,10 @@ class Home:
         return self.root / "published"
 
     @property
+    def looks(self) -> Path:
+        return self.root / "looks"
+
+    @property
     def mappings(self) -> Path:
         return self.root / "mappings"
 

@@ -96,6 +96,10 @@ class Quarantine(_Reason):
         "id_in_scientific_notation",
         "a spreadsheet cut the id; format the column as text and export it again",
     )
+    ID_WITHOUT_SYSTEM = (
+        "id_without_system",
+        "write the id as published tables have it, with its system: hubspot:123",
+    )
     LAST_LINE_WITHOUT_END = (
         "last_line_without_end",
         "the file may be cut short; export it again, or set open_end if such files are whole",

@@ -197,6 +197,10 @@ ACTIVITY_TYPES = (
     "call", "meeting", "email", "message", "mail_event", "seminar", "signup", "task", "note",
     "other",
 )  # fmt: skip
+# Of experiments; amount_won is of deals won.
+OUTCOMES = (
+    "meeting_held", "meeting_booked", "signup", "deal_created", "deal_won", "amount_won",
+)  # fmt: skip
 FIDELITY = ("event_log", "latest_per_stage", "snapshot_diff", "created_closed")
 
 TABLES = {
@@ -555,7 +559,13 @@ TABLES = {
             (
                 Column("experiment_id", ID, NONE, "The experiment.", required=True),
                 Column("hypothesis", TEXT, FREE_TEXT, "What is expected to happen, and why."),
-                Column("variants", TEXT, NONE, "Variants and shares, as JSON."),
+                Column(
+                    "variants",
+                    TEXT,
+                    NONE,
+                    "Variants and their shares, as in `standard: 50, question: 50`; the first is "
+                    "what the others are compared with.",
+                ),
                 Column(
                     "unit",
                     TEXT,
@@ -563,7 +573,13 @@ TABLES = {
                     "What is assigned.",
                     choices=("account", "contact", "lead", "deal", "seller"),
                 ),
-                Column("primary_outcome", TEXT, NONE, "The outcome fixed before the start."),
+                Column(
+                    "primary_outcome",
+                    TEXT,
+                    NONE,
+                    "The outcome fixed before the start.",
+                    choices=OUTCOMES,
+                ),
                 Column(
                     "window_days", CellType.INTEGER, NONE, "Follow-up per unit in days.", minimum=1
                 ),

@@ -24,6 +24,7 @@ from publishing.gate import asking, expectations, landed_files
 from publishing.gate.checks import CheckResult, Results, refuse_failed
 from publishing.inputs import KnowledgeBasis
 from publishing.lease import Lease
+from publishing.looks import keep_looks
 from publishing.set_manifest import SetManifest
 from publishing.sets import PublishedSets
 from publishing.standing import standing_set
@@ -101,6 +102,7 @@ class Day:
         manifest = PublishedSets(self.home).publish(
             self.warehouse, published_tables(), results, lease, self.results.run_id
         )
+        keep_looks(self.warehouse)
         self.warehouse.retire_others(self.home.company().keep_warehouses)
         self.results.retire_others()
         return manifest

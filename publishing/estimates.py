@@ -19,6 +19,7 @@ from analysis.estimates import ESTIMATES, Marts
 from ingestion.sql import identifier, literal
 from publishing.catalogue import PublishedTable, estimate_tables
 from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
+from publishing.looks import looks_before
 from publishing.marts import PARQUET, opened
 from publishing.warehouse import Warehouse
 
@@ -35,7 +36,8 @@ def inputs_of(table: str) -> list[str]:
 
 def estimate(warehouse: Warehouse) -> CheckResult:
     """Write every estimate table of the day beside the marts; say whether they are coherent."""
-    marts = Marts(partial(read_mart, warehouse.marts))
+    looks = looks_before(warehouse.home, warehouse.as_of)
+    marts = Marts(partial(read_mart, warehouse.marts), looks)
     # Read once, before threads ask for them.
     _ = marts.entries.timelines, marts.entries.of_stages.timelines, marts.open_deals
     _ = marts.attempts, marts.invitations

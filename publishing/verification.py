@@ -22,6 +22,7 @@ from ingestion.sql import identifier, literal
 from ingestion.stored import DamagedFile
 from publishing.content import is_same
 from publishing.gate.checks import Refused
+from publishing.looks import Looks
 from publishing.set_manifest import FILE_NAME, read_manifest
 
 
@@ -65,6 +66,11 @@ def verify_home(home: Home) -> Iterator[str]:
     for load in report.loads if report else []:
         if undamaged(home.landed / load) is None:
             yield f"landed/{load}: is damaged; the next run makes it anew from the archive"
+    for path in sorted(home.looks.glob("*.json")):
+        try:
+            Looks.read(path)
+        except DamagedFile as error:
+            yield str(error)
     for folder in sorted(path.parent for path in home.published.glob(f"*/{FILE_NAME}")):
         if folder.is_symlink():
             continue

@@ -28,6 +28,8 @@ class Dialect(Protocol):
 
     def exports(self, company: Company, day: date) -> dict[str, Iterable[list[Any]]]: ...
 
+    def account_id(self, account: int) -> str: ...
+
     def mapping(self, company: Company) -> dict[str, Any]: ...
 
 
@@ -54,12 +56,17 @@ def write_home(
     (folder / "mappings").mkdir(exist_ok=True)
     marker.write_text("Everything in this home is invented.\n")
     written = []
+    declared = folder / "inbox" / "experiments.csv"
+    _write(declared, seminars.experiments(company))
+    (declared.with_name(f"{declared.name}.known_at")).write_text(f"{company.as_of.year - 1}-12-01")
+    written.append(declared)
     for ago in reversed(range(drops)):
         written += write_drop(company, folder / "inbox", dialect, company.as_of - timedelta(ago))
     mappings = {
         dialect: DIALECTS[dialect].mapping(company),
         "rates": RATES_MAPPING,
         "tally": TALLY_MAPPING,
+        "mellantid": SHEETS_MAPPING,
     }
     for name, content in mappings.items():
         mapping = folder / "mappings" / f"{name}.yml"
@@ -77,6 +84,7 @@ def write_drop(company: Company, inbox: Path, dialect: str, day: date) -> list[P
         **DIALECTS[dialect].exports(company, day),
         f"rates-{day}.csv": _rates(company, day),
         f"tally-{day}.csv": seminars.lines(company, day),
+        f"assignments-{day}.csv": seminars.assignments(company, day, DIALECTS[dialect].account_id),
     }
     written = []
     for name, rows in exports.items():
@@ -111,6 +119,8 @@ RATES_MAPPING = {
 
 # A tally is filled in for months; this company saves a copy a day, with the day in its name.
 TALLY_MAPPING = {"files": {"tally": {"known_at": {"file_name": r"(\d{4}-\d{2}-\d{2})"}}}}
+
+SHEETS_MAPPING = {"files": {"assignments": {"known_at": {"file_name": r"(\d{4}-\d{2}-\d{2})"}}}}
 
 
 def _rates(company: Company, day: date) -> Iterable[list[Any]]:

@@ -14,18 +14,11 @@ Rows = Iterable[list[Any]]
 
 # Changes of HubSpot deal properties that the history export is asked for.
 PROPERTIES = {
-    "stage": "dealstage",
-    "owner": "hubspot_owner_id",
-    "amount": "amount",
+    "stage": "dealstage", "owner": "hubspot_owner_id", "amount": "amount",
     "close_date": "closedate",
-}
+}  # fmt: skip
 SOURCES = {"ui": "CRM_UI", "bulk": "BATCH_UPDATE", "workflow": "AUTOMATION_PLATFORM"}
-LEAD_STAGES = {
-    "new": "New",
-    "working": "Working",
-    "qualified": "Qualified",
-    "disqualified": "Disqualified",
-}
+LEAD_STAGES = {key: key.capitalize() for key in ("new", "working", "qualified", "disqualified")}
 
 
 def exports(company: Company, day: date) -> dict[str, Rows]:
@@ -82,6 +75,11 @@ def owner_id(company: Company, seller: Seller) -> str:
 
 def deal_id(deal: Deal) -> int:
     return 100_000 + deal.number
+
+
+def account_id(account: int) -> str:
+    """As published tables have it."""
+    return f"hubspot:{500_000 + account}"
 
 
 def lead_id(lead: Lead) -> int:

@@ -280,6 +280,11 @@ def _accounts(company: Company, until: datetime) -> Rows:
         ]
 
 
+def account_id(account: int) -> str:
+    """As published tables have it: without contacts, the tally's own name for the company."""
+    return f"tally:Company {account}"
+
+
 def mapping(company: Company) -> dict[str, Any]:
     """The company's own sales processes, as it would write them into mappings/salesforce.yml."""
     stages: list[dict[str, Any]] = [

@@ -288,6 +288,18 @@ def write(found: list[dict[str, list[Row]]], inbox: Path) -> None:
         for i in range(0, 160, 3)
         if not 40 < i < 60  # the bank was closed for weeks
     ]
+    files["experiments"] = [{
+        "experiment_id": "x", "variants": "a: 50, b: 50", "unit": "contact",
+        "primary_outcome": "meeting_held", "window_days": 30, "start_on": START.date(),
+        "end_on": None,
+    }]  # fmt: skip
+    files["assignments"] = [
+        {"experiment_id": "x", "unit_id": f"crm:{key}", "variant": variant,
+         "assigned_at": START + timedelta(days=60)}
+        for key, variant in (("k1", "a"), ("k2", "b"), ("k9", "b"))
+    ]  # fmt: skip
+    for name in ("experiments", "assignments"):
+        (inbox / f"{name}.csv.known_at").write_text(f"{AS_OF - timedelta(days=1)}")
     # One list has fewer columns, and was downloaded twice that day, the second time with more.
     again = f"part-{DAYS[2]} (1)"
     files[again] = [{**row, "business_area": "north"} for row in files[f"part-{DAYS[2]}"][::2]]

@@ -14,7 +14,7 @@ from publishing import catalogue
 from publishing.dbt_process import invoke
 
 DBT = Path(__file__).parents[1] / "dbt"
-SUBJECTS = ("records", "ledger", "pipeline", "outcomes", "conversion", "activities")
+SUBJECTS = ("records", "ledger", "pipeline", "outcomes", "conversion", "activities", "experiments")
 # Within a subject: what exports say, then steps on the way, then what is published.
 KINDS = ("stg_", "int_", "")
 
@@ -30,10 +30,12 @@ MARTS = {
     "outcomes_by_business_area", "conversion_outcomes", "dim_periods", "dim_horizons",
     "stage_flow_by_dimension", "pipeline_movement_by_dimension",
     "fct_activities", "activity_counts", "fct_invitations", "seminar_counts", "journey_paths",
+    "dim_experiments", "experiment_units", "experiment_baselines",
 }  # fmt: skip
 ESTIMATES = {
     "conversion_estimates", "conversion_curves", "time_in_stage", "seller_conversion", "seller_mix",
     "activity_estimates", "activity_comparisons", "reminder_sequences",
+    "experiment_readouts", "experiment_looks",
 }  # fmt: skip
 
 

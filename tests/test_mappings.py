@@ -1,5 +1,6 @@
 """Shipped mappings: a written sample of every variant each claims, and what it lands."""
 
+import csv
 import io
 import json
 from datetime import date
@@ -521,3 +522,39 @@ def test_hubspot_tables_that_airbyte_syncs(home: Home, tmp_path: Path) -> None:
     assert landed(home, file, "deal_changes", CHANGES) == [
         ("hubspot:7", "stage_id", None, "hubspot:contractsent", "2026-01-20 09:00:00", "ui")
     ]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_hubspot_engagements_that_airbyte_syncs_with_whom_they_concern(
+    home: Home, form: str
+) -> None:
+    lists = {"contacts": ["501", "502"], "companies": ["9"], "deals": []}
+    common = {"id": "7", "archived": False, "properties_hubspot_owner_id": "3"}
+    at = "2026-02-03T10:00:00.000Z"
+    kinds: dict[str, tuple[dict[str, Any], tuple[Any, ...]]] = {
+        "calls": ({"properties_hs_timestamp": at, "properties_hs_call_duration": "61000",
+                   "properties_hs_call_disposition": "f240bbac-87c9-4f6e-bf70-924b57d47db7"},
+                  ("call", "connected", None, 61)),
+        "emails": ({"properties_hs_timestamp": at,
+                    "properties_hs_email_direction": "INCOMING_EMAIL"},
+                   ("email", None, "inbound", None)),
+        "meetings": ({"properties_hs_timestamp": at, "properties_hs_meeting_start_time": at,
+                      "properties_hs_meeting_outcome": "NO_SHOW"},
+                     ("meeting", "no_show", None, None)),
+    }  # fmt: skip
+    for kind, (own, expected) in kinds.items():
+        record = {**common, **lists, **own}
+        if form == "csv":
+            cells = [json.dumps(v) if isinstance(v, list) else str(v) for v in record.values()]
+            text = io.StringIO()
+            csv.writer(text).writerows([list(record), cells])
+            content = text.getvalue()
+        else:
+            content = json_lines(record)
+        file = land(home, f"engagements_{kind}.{form}", content)
+        assert file.file_kind == f"hubspot/{kind}_airbyte"
+        columns = "type, outcome, direction, duration_s, activity_id, seller_id"
+        assert landed(home, file, "activities", columns) == [(*expected, "hubspot:7", "hubspot:3")]
+        assert sorted(landed(home, file, "activity_links", "record_type, record_id")) == [
+            ("account", "hubspot:9"), ("contact", "hubspot:501"), ("contact", "hubspot:502"),
+        ]  # fmt: skip

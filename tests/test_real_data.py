@@ -3,6 +3,7 @@
 import shutil
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -11,11 +12,15 @@ import pytest
 from conftest import MAPPINGS, build, hashes, mart, set_company, shared
 
 from analysis import conversion
+from analysis.activities import activity_estimates
+from analysis.comparisons import activity_comparisons
 from analysis.entries import Entries
+from analysis.estimates import Marts
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from ingestion.landing.manifest import read_manifests
 from ingestion.landing.receipts import all_receipts
+from publishing.estimates import read_mart
 
 OLIST_ZONE, OLIST_DAY = "America/Sao_Paulo", date(2018, 11, 14)
 MAVEN_ZONE, MAVEN_DAY = "America/Chicago", date(2017, 12, 31)
@@ -407,6 +412,12 @@ SEEDS = [
         "activity_id": "engagement_id", "occurred_at": "start_time"}),
     ("hubspot/engagement_task", "hubspot/engagements_synced", "activities", {
         "activity_id": "engagement_id", "occurred_at": "property_hs_timestamp"}),
+    ("hubspot/engagement_deal", "hubspot/engagement_links_synced", "activity_links", {
+        "activity_id": "engagement_id", "record_id": "deal_id"}),
+    ("hubspot/engagement_contact", "hubspot/engagement_links_synced", "activity_links", {
+        "activity_id": "engagement_id", "record_id": "contact_id"}),
+    ("hubspot/engagement_company", "hubspot/engagement_links_synced", "activity_links", {
+        "activity_id": "engagement_id", "record_id": "company_id"}),
     ("hubspot/email_event", "hubspot/email_events", "activities", {
         "activity_id": "id", "occurred_at": "created", "campaign_id": "email_campaign_id"}),
     ("salesforce/sf_opportunity", "salesforce/opportunities", "deals", {
@@ -547,3 +558,53 @@ def test_bank_subscriptions_by_job_equal_the_files_count(bank: tuple[pd.DataFram
     expected = known.groupby("job")["y"].agg(["size", lambda y: (y == "yes").sum()])
     assert counted.astype(int).values.tolist() == expected.values.tolist()
     assert counted.index.tolist() == expected.index.tolist()
+
+
+def test_calls_of_a_bank_are_counted_as_in_its_table(home: Home) -> None:
+    """41,188 clients called until they agreed or were given up: 4,640 did, after 105,754 calls."""
+    clients = pd.read_csv(shared("bank_marketing") / "bank-additional-full.csv", sep=";")
+    clients = clients[["contact", "month", "campaign", "y"]].assign(client=range(len(clients)))
+    calls = clients.loc[clients.index.repeat(clients["campaign"])].reset_index(drop=True)
+    calls["number"] = calls.groupby("client").cumcount() + 1
+    is_success = (calls["number"] == calls["campaign"]) & (calls["y"] == "yes")
+    begin = pd.Timestamp("2026-01-05 08:00")
+    # A call an hour; the client who agrees is met after the last one.
+    calls["at"] = begin + pd.to_timedelta(calls["number"], unit="h")
+    met = calls[is_success]
+    columns = ["activity_id", "type", "at", "outcome", "client", "contact", "month"]
+    lines = pd.concat(
+        [
+            calls.assign(activity_id="c" + calls.index.astype(str), type="call", outcome=None),
+            met.assign(activity_id="m" + met.index.astype(str), type="meeting", outcome="held",
+                       at=met["at"] + pd.Timedelta(minutes=30)),
+        ]
+    )[columns]  # fmt: skip
+    lines.columns = ["activity_id", "type", "occurred_at", "outcome", "contact_id", "message",
+                     "campaign_id"]  # fmt: skip
+    shutil.copy(MAPPINGS / "crm.yml", home.mappings)
+    lines.to_csv(home.inbox / "activities-2026-06-30.csv", index=False)
+    marts = build(home, date(2026, 6, 30))
+    found = mart(marts, "activity_counts").query(
+        "type == 'call' and definition_id == 'meeting_held_14' and group_dimension == 'all'"
+    )
+    number = calls["number"].clip(upper=3).map({1: "1", 2: "2", 3: "3+"})
+    for dimension, column in (
+        ("all", None), ("message_variant", calls["contact"]), ("attempt", number),
+        ("campaign", "crm:" + calls["month"]),
+    ):  # fmt: skip
+        told = found[found["dimension"] == dimension]
+        if column is None:
+            assert told[["n_mature", "n_reached"]].values.tolist() == [[105_754, 4_640]]
+            assert told["attempts_per_reached"].iloc[0] == pytest.approx(105_754 / 4_640)
+            continue
+        expected = is_success.groupby(column).agg(["size", "sum"]).astype(int)
+        counted = told.set_index("dimension_value")[["n_mature", "n_reached"]].astype(int)
+        assert counted.T.to_dict("list") == expected.T.to_dict("list")
+        assert len(counted) > 1
+    attempts = Marts(partial(read_mart, marts)).attempts
+    compared = activity_comparisons(attempts)
+    for table in (activity_estimates(attempts), compared):
+        assert len(table) and set(table["evidence"]) == {"observed"}
+    words = compared["said"]
+    assert words.str.contains("goes with").any()
+    assert not words.str.contains("leads to|because|brings").any()

@@ -61,7 +61,7 @@ def _rows(mapping: TableMapping, part: Part) -> str:
     if not mapping.each_of:
         return f"(select * from source where {filled})"
     if mapping.each_of == "[]":
-        parts = f"json_extract({part.column}, '$[*]')"
+        parts = f"json_extract_string({part.column}, '$[*]')"
         filled += f" and json_valid({part.column})"
     else:
         split = f"string_split({part.column}, {literal(mapping.each_of)})"

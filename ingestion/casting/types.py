@@ -79,7 +79,7 @@ def _by_kind(context: Context, column: Column, cell: Cell) -> Cast:
     if column.cell_type in HASHED_TYPES or cell.hashed:
         return _hashed(column)
     if column.cell_type is CellType.ID:
-        return _id(context, name)
+        return _whole_id(name) if cell.whole else _id(context, name)
     if column.cell_type in (CellType.MONEY, CellType.RATE, CellType.INTEGER, CellType.FRACTION):
         return _number(context, column, cell, name)
     if column.cell_type in (CellType.DATE, CellType.TIMESTAMP):
@@ -124,6 +124,13 @@ def _id(context: Context, name: str) -> Cast:
     value = f"{literal(context.file_kind.system + ':')} || {plain}"
     rules: list[tuple[str, str]] = [(Quarantine.ID_IN_SCIENTIFIC_NOTATION, scientific)]
     return Cast(value, rules, {plain: unified})
+
+
+def _whole_id(name: str) -> Cast:
+    """An id with its system before it, as published tables have it."""
+    plain = f"i_{name}"
+    bare = f"not regexp_matches({plain}, '^[a-z][a-z0-9_]*:.')"
+    return Cast(plain, [(Quarantine.ID_WITHOUT_SYSTEM, bare)], {plain: f"t_{name}"})
 
 
 def _with_check_characters(text: str) -> str:

@@ -91,7 +91,8 @@ class Cell(Strict):
     `default` fills an empty cell; `company_currency` as a default takes it from the company file.
     `values` maps text to text, whatever its case, `*` being any other; null means unknown.
     `first_of` keeps the first of a list with that separator; `matching` keeps only what the pattern
-    is found in; `hashed` turns an id that would name a person into its keyed hash. `unit` is what
+    is found in; `hashed` turns an id that would name a person into its keyed hash; `whole` is an id
+    that names its system, `hubspot:123`, as published tables do. `unit` is what
     a number counts; `without` takes units such as `kr` or `:-` away from it; `negative` allows
     amounts below zero, also in brackets, as credit notes have them. `in_company_currency` are
     headers of the same amount in the company's currency, taken where the file lacks the column that
@@ -107,6 +108,7 @@ class Cell(Strict):
     choose: Choice | None = None
     row_number: bool = False
     hashed: bool = False
+    whole: bool = False
     default: str | None = None
     values: Mapping[str, str | None] = {}
     first_of: str | None = None

@@ -1,6 +1,6 @@
 {#
-    How far meetings and sign-ups are told: as far as the newest exports of all that have told of
-    such go, whether those have any; what came last three months before the newest of them is out of
+    How far meetings, sign-ups and deals are told: as far as the newest exports of all that have told of
+    such go, whether those have any (of deals, each system's); what came last three months before the newest of them is out of
     use.
 #}
 with
@@ -25,14 +25,25 @@ tellers as (
     where type in ('meeting', 'signup')
 ),
 
-newest as (
+all_told as (
     select
         tellers.type,
-        tellers.series,
-        told.known_at,
-        max(told.known_at) over (partition by tellers.type) as newest_known_at
+        told.known_at
     from tellers
     inner join told on tellers.series = told.series
+    union all
+    select
+        'deal' as type,
+        max(known_at) as known_at
+    from {{ ref('stg_deals') }}
+    group by {{ system_of('deal_id') }}
+),
+
+newest as (
+    select
+        *,
+        max(known_at) over (partition by type) as newest_known_at
+    from all_told
 ),
 
 last_exports as (
