@@ -77,16 +77,18 @@ def _compared(table: AttemptTable) -> Iterator[list[Compared]]:
         is_known = np.all([table.codes(name).codes[part] > 0 for name in asked], axis=0)
         accounts = pd.factorize(table.attempts.accounts[table.rows[part]])[0]
         side_by_side = SideBySide(sides.of_row, strata.of_row, accounts)
+        effects = {name: reached[part] for name, reached in table.reached.items()}
+        plain = raw(sides.of_row, groups, accounts, effects.values())
         yield [
             Compared(
-                _counts(sides, groups, reached[part]).assign(
+                _counts(sides, groups, reached).assign(
                     known_rate=sides.count(is_known) / sides.count(),
                     **table.head(definition, dimension),
                 ),
-                raw(sides.of_row, groups, accounts, reached[part]),
-                side_by_side.adjusted(reached[part]),
+                as_it_stands,
+                side_by_side.adjusted(reached),
             )
-            for definition, reached in table.reached.items()
+            for (definition, reached), as_it_stands in zip(effects.items(), plain, strict=True)
         ]
 
 

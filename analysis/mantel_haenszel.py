@@ -9,6 +9,7 @@ no independent trials; a stratum's own mean being estimated, N / (N - 1) makes u
 holds for strata of two as well.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -154,9 +155,11 @@ class SideBySide:
 
 
 def raw(
-    side: Integers, group: Integers, account: Integers, reached: NDArray[np.bool_]
-) -> Differences:
-    """Of each side in its group (an account is in one or in several): rates as they stand."""
+    side: Integers, group: Integers, account: Integers, effects: Iterable[NDArray[np.bool_]]
+) -> list[Differences]:
+    """Of each side in its group (an account is in one or in several): rates as they stand, for each
+    of `effects`, which say of each trial whether it had it.
+    """
     n_sides, n_groups = int(side.max(initial=-1)) + 1, int(group.max(initial=-1)) + 1
     group_of = np.zeros(n_sides, dtype=np.int64)
     group_of[side] = group
@@ -165,25 +168,33 @@ def raw(
     parts, part = np.unique(side * n_accounts + account, return_inverse=True)
     side_of, account_of = np.divmod(parts, max(n_accounts, 1))
     share_of = np.searchsorted(shares, group_of[side_of] * n_accounts + account_of)
-    n, k = np.bincount(side, minlength=n_sides), np.bincount(side[reached], minlength=n_sides)
-    n_all, k_all = (np.bincount(group_of, x, n_groups)[group_of] for x in (n, k))
-    rate, others = _known(k, n), _known(k_all - k, n_all - n)
-    # Sums over the accounts of a group of what each adds to the others, then its own.
-    a, b = (np.bincount(x, minlength=len(shares)) for x in (share[reached], share))
     of = shares // max(n_accounts, 1)
-    aa, ab, bb = (np.bincount(of, x, n_groups)[group_of] for x in (a * a, a * b, b * b))
-    squared = quotient(aa - 2 * others * ab + others**2 * bb, (n_all - n).astype(float) ** 2)
-    k_part, n_part = (np.bincount(x, minlength=len(parts)) for x in (part[reached], part))
-    a, b, p, q = a[share_of], b[share_of], rate[side_of], others[side_of]
+    n = np.bincount(side, minlength=n_sides)
+    n_all = np.bincount(group_of, n, n_groups)[group_of]
     m = (n_all - n)[side_of]
-    before = quotient(a - q * b, m)
-    after = quotient(k_part - p * n_part, n[side_of]) - quotient(a - k_part - q * (b - n_part), m)
-    squared = squared + np.bincount(side_of, after**2 - before**2, n_sides)
+    b = np.bincount(share, minlength=len(shares))
+    n_part = np.bincount(part, minlength=len(parts))
     n_in_group = np.bincount(of, minlength=n_groups)[group_of]
     n_own = np.bincount(side_of, minlength=n_sides)
-    n_others = n_in_group - np.bincount(side_of[n_part == b], minlength=n_sides)
-    error, freedom = _precision(squared, n_in_group, n_own, n_others)
-    return Differences(rate - others, error, freedom, (n_all > n).astype(float))
+    n_others = n_in_group - np.bincount(side_of[n_part == b[share_of]], minlength=n_sides)
+    found = []
+    for reached in effects:
+        k = np.bincount(side[reached], minlength=n_sides)
+        k_all = np.bincount(group_of, k, n_groups)[group_of]
+        rate, others = _known(k, n), _known(k_all - k, n_all - n)
+        # Sums over the accounts of a group of what each adds to the others, then its own.
+        a = np.bincount(share[reached], minlength=len(shares))
+        aa, ab, bb = (np.bincount(of, x, n_groups)[group_of] for x in (a * a, a * b, b * b))
+        squared = quotient(aa - 2 * others * ab + others**2 * bb, (n_all - n).astype(float) ** 2)
+        k_part = np.bincount(part[reached], minlength=len(parts))
+        p, q = rate[side_of], others[side_of]
+        before = quotient(a[share_of] - q * b[share_of], m)
+        after = quotient(k_part - p * n_part, n[side_of])
+        after -= quotient(a[share_of] - k_part - q * (b[share_of] - n_part), m)
+        squared = squared + np.bincount(side_of, after**2 - before**2, n_sides)
+        error, freedom = _precision(squared, n_in_group, n_own, n_others)
+        found.append(Differences(rate - others, error, freedom, (n_all > n).astype(float)))
+    return found
 
 
 def _precision(

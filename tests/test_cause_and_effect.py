@@ -99,7 +99,7 @@ def test_the_adjusted_difference_is_that_of_mantel_and_haenszel(
     )
     found = SideBySide(side, stratum, account).adjusted(reached)
     alone = SideBySide(side, stratum, np.arange(n)).adjusted(reached)
-    plain = raw(side, np.zeros(n, dtype=np.int64), account, reached)
+    (plain,) = raw(side, np.zeros(n, dtype=np.int64), account, [reached])
     single = SideBySide(side, np.zeros(n, dtype=np.int64), account).adjusted(reached)
     for number in range(4):
         frame["ours"] = frame["side"] == number
