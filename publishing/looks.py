@@ -53,9 +53,11 @@ def looks_before(home: Home, as_of: date) -> pd.DataFrame:
 
 
 def keep_looks(warehouse: Warehouse) -> None:
-    """Keep what the set of the day says of experiments, unless one of that day was kept before."""
+    """Keep what the set of the day says of experiments, unless one of that day or a later one was
+    kept before: a past day built again is no look of that day.
+    """
     path = warehouse.home.looks / f"{warehouse.as_of}.json"
-    if path.exists():
+    if any(kept.name >= path.name for kept in warehouse.home.looks.glob("????-??-??.json")):
         return
     query = f"select {', '.join(LOOK_COLUMNS)} from experiment_looks where looked_on = as_of"
     with opened(warehouse.marts) as connection:

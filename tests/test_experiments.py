@@ -426,12 +426,15 @@ def test_what_was_looked_at_is_kept_as_it_was_published(crm: Home) -> None:
         for a in range(40) for who in "ab"
     )  # fmt: skip
     put(crm, "assignments", ASSIGNED + rows, "2026-01-20")
-    for day in (date(2026, 6, 30), date(2026, 7, 1), date(2026, 7, 1)):
+    for day in (date(2026, 6, 30), date(2026, 7, 1)):
         marts = published(crm, day)
+    for kept_already in (date(2026, 7, 1), date(2026, 6, 29)):
+        keep_looks(Warehouse(crm, kept_already))
     kept = json.loads((crm.looks / "2026-06-30.json").read_text())
     assert [look["variant"] for look in kept["looks"]] == ["b"]
     looks = mart(marts, "experiment_looks")
     assert [f"{day:%m-%d}" for day in looks["looked_on"]] == ["06-30", "07-01"]
+    assert sorted(path.stem for path in crm.looks.iterdir()) == ["2026-06-30", "2026-07-01"]
     assert len(Looks.read(crm.looks / "2026-07-01.json").looks) == 1
     row = mart(marts, "experiment_readouts").set_index("variant").loc["b"]
     assert (row["n_mature"], row["n_accounts"]) == (40, 20)
