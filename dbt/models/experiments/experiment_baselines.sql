@@ -29,13 +29,13 @@ outcomes as (
     ) as told (outcome_id, event, type)
 ),
 
+{# By how far is told of it; outcomes of a kind have the same. #}
 spans as (
-    select distinct
-        outcomes.outcome_id,
+    select
+        followed.type,
         windows.window_days,
         {{ as_seconds('followed.until_at') }} - 86400 * windows.window_days as until_s
-    from outcomes
-    inner join {{ ref('int_followed_until') }} as followed on outcomes.type = followed.type
+    from {{ ref('int_followed_until') }} as followed
     cross join (values (14), (30), (90), (180)) as windows (window_days)
 ),
 
@@ -43,7 +43,7 @@ begun as (
     select
         events.unit,
         events.unit_id,
-        spans.outcome_id,
+        spans.type,
         spans.window_days,
         min(events.at_s) as begun_s,
         max(events.account_id) as account_id
@@ -53,18 +53,18 @@ begun as (
             events.event = 'contact'
             and events.at_s > spans.until_s - 15724800
             and events.at_s <= spans.until_s
-    where not (events.unit = 'contact' and spans.outcome_id in ('deal_created', 'deal_won'))
-    group by events.unit, events.unit_id, spans.outcome_id, spans.window_days
+    where not (events.unit = 'contact' and spans.type = 'deal')
+    group by events.unit, events.unit_id, spans.type, spans.window_days
 ),
 
 reached as (
     select distinct
         begun.unit,
         begun.unit_id,
-        begun.outcome_id,
+        outcomes.outcome_id,
         begun.window_days
     from begun
-    inner join outcomes on begun.outcome_id = outcomes.outcome_id
+    inner join outcomes on begun.type = outcomes.type
     inner join events
         on
             outcomes.event = events.event
@@ -74,24 +74,32 @@ reached as (
             and begun.begun_s + 86400 * begun.window_days >= events.at_s
 ),
 
+outcome_types as (
+    select distinct
+        outcome_id,
+        type
+    from outcomes
+),
+
 accounts as (
     select
         begun.unit,
-        begun.outcome_id,
+        outcome_types.outcome_id,
         begun.window_days,
         coalesce(begun.account_id, begun.unit_id) as account_id,
         count(*) as n_units,
         count(reached.unit_id) as n_events
     from begun
+    inner join outcome_types on begun.type = outcome_types.type
     left join reached
         on
             begun.unit = reached.unit
             and begun.unit_id = reached.unit_id
-            and begun.outcome_id = reached.outcome_id
             and begun.window_days = reached.window_days
+            and outcome_types.outcome_id = reached.outcome_id
     group by
         begun.unit,
-        begun.outcome_id,
+        outcome_types.outcome_id,
         begun.window_days,
         coalesce(begun.account_id, begun.unit_id)
 )
