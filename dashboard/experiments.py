@@ -7,12 +7,14 @@ import duckdb
 
 from dashboard.lines import cut, rows_of
 
+# Of sellers it is told how many, of amounts how much; of all others, of how many.
 READOUTS = """
     select
-        regexp_replace(experiment_id, '^[^:]*:', '') || ': ' || variant, definition_id,
-        n_mature, mean_outcome, adjusted_difference, low_always_difference,
-        high_always_difference, said, state, decided_on, warning
-    from experiment_readouts
+        regexp_replace(experiment_id, '^[^:]*:', '') || ': ' || variant,
+        unit = 'seller' or definition_id = 'amount_won', n_mature, mean_outcome,
+        adjusted_difference, low_always_difference, high_always_difference, said, state,
+        decided_on, warning
+    from experiment_readouts join dim_experiments using (experiment_id)
     order by experiment_id, not is_control, variant
 """
 
@@ -36,8 +38,8 @@ def experiment_lines(connection: duckdb.DuckDBPyConnection) -> list[str]:
             "Experiments: units followed, outcome, difference that holds however often one looks",
             f"{'':<38}{'units':>7}{'outcome':>12}{'difference from the first':>31}",
         ]
-    for label, outcome, n, mean, *difference, said, state, since, warning in rows:
-        factor, unit = (1, "") if outcome == "amount_won" else (100, " %")
+    for label, is_amount, n, mean, *difference, said, state, since, warning in rows:
+        factor, unit = (1, "") if is_amount else (100, " %")
         told = "–" if mean is None else f"{factor * mean:,.1f}{unit}"
         apart = ""
         if difference[0] is not None:
