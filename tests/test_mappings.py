@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import pickle
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from conftest import build, mart
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from ingestion.landing.report import FileOutcome
+from ingestion.mappings.loading import Mappings
 
 
 def landed(home: Home, file: FileOutcome, table: str, columns: str) -> list[tuple[Any, ...]]:
@@ -558,3 +560,10 @@ def test_hubspot_engagements_that_airbyte_syncs_with_whom_they_concern(
         assert sorted(landed(home, file, "activity_links", "record_type, record_id")) == [
             ("account", "hubspot:9"), ("contact", "hubspot:501"), ("contact", "hubspot:502"),
         ]  # fmt: skip
+
+
+def test_what_reading_processes_are_sent_is_not_what_other_threads_fill(home: Home) -> None:
+    for kind in Mappings.of(home, home.company()).file_kinds.values():
+        before = pickle.dumps(kind)
+        assert pickle.loads(before).hash == kind.hash  # noqa: S301 - our own
+        assert pickle.dumps(kind) == before, "the hash, kept meanwhile, was sent"

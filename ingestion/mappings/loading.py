@@ -8,7 +8,7 @@ import fnmatch
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ class FileKind:
     company: Company
     ids: str = "plain"
     stages: frozenset[tuple[str, str]] = frozenset()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a reading process is sent: not the hash, which another thread may be keeping."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def label(self) -> str:
