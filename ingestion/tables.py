@@ -531,7 +531,7 @@ TABLES = {
         Table(
             "goals",
             "one revenue target for one period and scope",
-            ("scope", "scope_id", "period_start_on"),
+            ("scope", "scope_id", "period_start_on", "period_end_on"),
             (
                 Column(
                     "scope",
@@ -605,10 +605,23 @@ TABLES = {
             ("action_on", "scope", "scope_id", "kind"),
             (
                 Column("action_on", CellType.DATE, NONE, "The day it began.", required=True),
-                Column("scope", TEXT, NONE, "Company, segment, stage or seller.", required=True),
-                Column("scope_id", TEXT, PSEUDONYM, "Which one."),
+                Column(
+                    "scope",
+                    TEXT,
+                    NONE,
+                    "Where it was changed.",
+                    required=True,
+                    choices=("company", "segment", "stage", "seller"),
+                ),
+                Column("scope_id", TEXT, PSEUDONYM, "Which one; empty for the company."),
                 Column("kind", TEXT, NONE, "Activity, message, skill, …", required=True),
-                Column("metric", TEXT, NONE, "The metric it should move."),
+                Column(
+                    "metric",
+                    TEXT,
+                    NONE,
+                    "The number it should move, per selling day or, of a rate, of all exits.",
+                    choices=("new_deals", "moves_forward", "won_deals", "forward_rate"),
+                ),
             ),
         ),
         Table(

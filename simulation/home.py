@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
-from simulation import hubspot, salesforce, seminars
+from simulation import goals, hubspot, salesforce, seminars
 from simulation.company import Company
 from simulation.working_days import is_working_day
 
@@ -56,10 +56,12 @@ def write_home(
     (folder / "mappings").mkdir(exist_ok=True)
     marker.write_text("Everything in this home is invented.\n")
     written = []
-    declared = folder / "inbox" / "experiments.csv"
-    _write(declared, seminars.experiments(company))
-    (declared.with_name(f"{declared.name}.known_at")).write_text(f"{company.as_of.year - 1}-12-01")
-    written.append(declared)
+    for name, rows in (("experiments", seminars.experiments), ("goals", goals.goals)):
+        declared = folder / "inbox" / f"{name}.csv"
+        _write(declared, rows(company))
+        known_at = declared.with_name(f"{declared.name}.known_at")
+        known_at.write_text(f"{company.as_of.year - 1}-12-01")
+        written.append(declared)
     for ago in reversed(range(drops)):
         written += write_drop(company, folder / "inbox", dialect, company.as_of - timedelta(ago))
     mappings = {

@@ -298,7 +298,18 @@ def write(found: list[dict[str, list[Row]]], inbox: Path) -> None:
          "assigned_at": START + timedelta(days=60)}
         for key, variant in (("k1", "a"), ("k2", "b"), ("k9", "b"))
     ]  # fmt: skip
-    for name in ("experiments", "assignments"):
+    quarter = {"period_start_on": START.date(), "period_end_on": START.date() + timedelta(90)}
+    files["goals"] = [
+        {"scope": "company", **quarter, "amount": "900000"},
+        {"scope": "segment", "scope_id": "S", **quarter, "amount": "90000", "currency": "EUR"},
+        {"scope": "seller", "scope_id": "Ann", **quarter, "amount": "1000"},
+        {"scope": "seller", "scope_id": "Bo", **quarter, "amount": "2000"},
+    ]
+    files["actions"] = [
+        {"action_on": START.date() + timedelta(days=30), "scope": "seller", "scope_id": "Ann",
+         "kind": "skill", "metric": "forward_rate"},
+    ]  # fmt: skip
+    for name in ("experiments", "assignments", "goals", "actions"):
         (inbox / f"{name}.csv.known_at").write_text(f"{AS_OF - timedelta(days=1)}")
     # One list has fewer columns, and was downloaded twice that day, the second time with more.
     again = f"part-{DAYS[2]} (1)"

@@ -67,6 +67,7 @@ BROKEN = {
     ),
     "attempts_nest": ("n_reached = n_attempts + 1", "true"),
     "what_is_unknown_of_a_unit_is_null": ("outcome = null", "outcome is not null"),
+    "every_stay_begins_before_it_ends": ("left_on = date '1990-01-01'", "left_on is not null"),
     "baselines_nest": ("n_events = n_units + 1", "true"),
     "invitations_nest": ("n_reached = n_attempts + 1", "true"),
     "paths_add_up_to_the_deals": ("n_deals = n_deals + 1", "touch_definition_id = 'last_touch'"),

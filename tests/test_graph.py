@@ -14,7 +14,8 @@ from publishing import catalogue
 from publishing.dbt_process import invoke
 
 DBT = Path(__file__).parents[1] / "dbt"
-SUBJECTS = ("records", "ledger", "pipeline", "outcomes", "conversion", "activities", "experiments")
+SUBJECTS = ("records", "ledger", "pipeline", "outcomes", "conversion", "pace", "activities",
+            "experiments")  # fmt: skip
 # Within a subject: what exports say, then steps on the way, then what is published.
 KINDS = ("stg_", "int_", "")
 
@@ -30,6 +31,7 @@ MARTS = {
     "outcomes_by_business_area", "conversion_outcomes", "dim_periods", "dim_horizons",
     "stage_flow_by_dimension", "pipeline_movement_by_dimension",
     "fct_activities", "activity_counts", "fct_invitations", "seminar_counts", "journey_paths",
+    "dim_goals", "dim_actions", "fct_stage_stays",
     "dim_experiments", "experiment_units", "experiment_baselines",
 }  # fmt: skip
 ESTIMATES = {
