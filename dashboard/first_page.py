@@ -12,6 +12,7 @@ import duckdb
 from dashboard.attempts import attempt_lines
 from dashboard.experiments import experiment_lines
 from dashboard.lines import MAX_ROWS, are_known, cut, more, rows_of
+from dashboard.pace import pace_lines
 from ingestion.sql import literal
 
 # Of intervals that each hold in 95 %, one of many is wrong more often than not.
@@ -143,6 +144,7 @@ def text(folder: Path) -> str:
         n_deals, n_open = rows_of(connection, "select n_deals, n_open from deal_counts")[0]
         lines = [f"{n_deals:,} deals, {n_open:,} of them open"]
         lines += _remarks(connection)
+        lines += pace_lines(connection)
         horizon = rows_of(connection, HORIZON)[0][0]
         if horizon is None:
             lines += [

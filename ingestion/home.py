@@ -61,6 +61,14 @@ class Home:
         return self.root / "looks"
 
     @property
+    def forecasts(self) -> Path:
+        return self.root / "forecasts"
+
+    @property
+    def backtests(self) -> Path:
+        return self.forecasts / "backtest"
+
+    @property
     def mappings(self) -> Path:
         return self.root / "mappings"
 

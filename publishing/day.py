@@ -20,6 +20,7 @@ from publishing import dbt_build, estimates
 from publishing.catalogue import published_models, published_tables, test_names
 from publishing.dbt_build import Built
 from publishing.failures import Failure, explain_failure
+from publishing.forecasts import keep_forecasts
 from publishing.gate import asking, expectations, landed_files
 from publishing.gate.checks import CheckResult, Results, refuse_failed
 from publishing.inputs import KnowledgeBasis
@@ -103,6 +104,7 @@ class Day:
             self.warehouse, published_tables(), results, lease, self.results.run_id
         )
         keep_looks(self.warehouse)
+        keep_forecasts(self.warehouse)
         self.warehouse.retire_others(self.home.company().keep_warehouses)
         self.results.retire_others()
         return manifest

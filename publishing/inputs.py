@@ -29,8 +29,8 @@ CODE = {".py", ".sql", ".yml", ".yaml", ".md"}
 
 class BuildInputs(Stored):
     """inputs.json of a build. `run` is the one row of `raw.run`, `files` lie below the home;
-    `sightings` are the rows of `raw.sightings`, `settings_hash` stands for company.yml, mappings
-    and code.
+    `sightings` are the rows of `raw.sightings`, `settings_hash` stands for company.yml, mappings,
+    code and back-tests.
     """
 
     REMEDY: ClassVar[str] = "run again: the build begins anew"
@@ -66,7 +66,8 @@ def choose_inputs(
     mappings = Mappings.of(home, company)
     kinds = {label: kind.hash for label, kind in mappings.file_kinds.items()}
     mapped = json.dumps([kinds, mappings.stages], sort_keys=True, default=str)
-    settings = "\n".join((company.model_dump_json(), mapped, code_hash(CHECKOUT)))
+    kept = hash_of_backtests(home)
+    settings = "\n".join((company.model_dump_json(), mapped, code_hash(CHECKOUT), kept))
     return BuildInputs(
         loads=loads,
         files=files,
@@ -77,6 +78,14 @@ def choose_inputs(
         ],
         settings_hash=hashlib.sha256(settings.encode()).hexdigest(),
     )
+
+
+def hash_of_backtests(home: Home) -> str:
+    """Changes when a back-test was made anew: its scores are then to be published."""
+    digest = hashlib.sha256()
+    for path in sorted(home.backtests.glob("*.json")):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 @cache

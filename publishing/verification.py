@@ -19,8 +19,9 @@ from ingestion.landing.report import last_report
 from ingestion.reasons import Rejection
 from ingestion.shown import printable
 from ingestion.sql import identifier, literal
-from ingestion.stored import DamagedFile
+from ingestion.stored import DamagedFile, Stored
 from publishing.content import is_same
+from publishing.forecasts import Forecasts
 from publishing.gate.checks import Refused
 from publishing.looks import Looks
 from publishing.set_manifest import FILE_NAME, read_manifest
@@ -66,9 +67,11 @@ def verify_home(home: Home) -> Iterator[str]:
     for load in report.loads if report else []:
         if undamaged(home.landed / load) is None:
             yield f"landed/{load}: is damaged; the next run makes it anew from the archive"
-    for path in sorted(home.looks.glob("*.json")):
+    kept: list[tuple[Path, type[Stored]]] = [(path, Looks) for path in home.looks.glob("*.json")]
+    kept += [(path, Forecasts) for path in home.forecasts.rglob("*.json")]
+    for path, kind in sorted(kept, key=lambda item: item[0]):
         try:
-            Looks.read(path)
+            kind.read(path)
         except DamagedFile as error:
             yield str(error)
     for folder in sorted(path.parent for path in home.published.glob(f"*/{FILE_NAME}")):

@@ -37,7 +37,9 @@ MARTS = {
 ESTIMATES = {
     "conversion_estimates", "conversion_curves", "time_in_stage", "seller_conversion", "seller_mix",
     "activity_estimates", "activity_comparisons", "reminder_sequences",
-    "experiment_readouts", "experiment_looks",
+    "experiment_readouts", "experiment_looks", "forecasts", "forecast_quantiles",
+    "conversion_drift", "stage_pace", "goal_pace", "stage_balance", "pipe_coverage",
+    "last_useful_days", "forecast_scores",
 }  # fmt: skip
 
 

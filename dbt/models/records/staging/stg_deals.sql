@@ -1,7 +1,8 @@
 {{ config(materialized="table") }}
 {#
     Of a later export the reconstructed basis knows what it tells of that day: that the deal had been
-    created, out of which lead, in which pipeline, and (`int_deal_versions`) a close by then.
+    created, out of which lead, in which pipeline and currency (without it the amounts of its log are
+    no money), and (`int_deal_versions`) a close by then.
 #}
 with
 
@@ -86,7 +87,7 @@ select
     stage_id,
     status,
     case when known_at <= as_of_at then amount end as amount,
-    case when known_at <= as_of_at then currency end as currency,
+    currency,
     case when known_at <= as_of_at then source end as source,
     case when known_at <= as_of_at then business_area end as business_area,
     case when known_at <= as_of_at then segment end as segment,
@@ -108,7 +109,9 @@ select
     record_number,
     case
         when known_at <= as_of_at then stated_columns
-        else ' lead_id pipeline_id stage_id status created_at closed_at '
+        else
+            ' lead_id pipeline_id stage_id status created_at closed_at '
+            || case when {{ is_stated('currency') }} then 'currency ' else '' end
     end as stated_columns,
     known_at > as_of_at as is_from_later_export
 from ranked

@@ -1,0 +1,226 @@
+"""What will be won in this quarter and the next: 10,000 draws of what may come.
+
+Belongs here: the draws, for the company, its segments and sellers.
+Does not belong here: rates (outlook), tables and goals (forecasts), scores.
+
+A draw takes one set of rates, one effect of each quarter that all deals share, and then each open
+deal and each deal not yet created by itself.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from analysis.intervals import Floats, Integers
+from analysis.outlook import N_KERNELS, Outlook
+from analysis.stays import WON
+
+N_EFFECTS, N_INNER = 4, 50
+N_DRAWS = N_KERNELS * N_EFFECTS * N_INNER
+N_PERIODS = 2
+# Open deals drawn at a time: 50 draws of 20,000 are 4 MB, within a cache.
+CHUNK = 20_000
+# More wins than this bring an amount of money that is as good as normal.
+MANY_WINS = 300
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Money and deals won in each period, of arrays (draws, scopes, periods): from deals that were
+    open, and from those not yet created. Scopes: the company, its segments, its sellers.
+    """
+
+    scopes: tuple[tuple[str, str | None], ...]
+    open_amount: Any
+    new_amount: Any
+    n_won: Any
+    is_imputed: Integers  # rows of the open deals without an amount
+
+    def place(self, scope: str, scope_id: str | None = None) -> int:
+        return self.scopes.index((scope, scope_id))
+
+
+def draw(outlook: Outlook, rows: Integers, amount: Floats, random: np.random.Generator) -> Draws:
+    """Draws for `rows`, the open stays of `outlook` that are still there, worth `amount` (nan: not
+    known; then as much as deals of their class were won for).
+    """
+    arrived, per_day = outlook.arrivals
+    groups = _Groups(outlook, rows, arrived)
+    order = np.argsort(groups.of_open, kind="stable")
+    rows, amount, group = rows[order], amount[order], groups.of_open[order]
+    chance = outlook.open_won(rows, N_PERIODS)
+    money = outlook.money_per_share
+    spread_won, spread_new = outlook.spread_of_moves(), outlook.spread_of_arrivals()
+    new = _NewDeals(outlook, groups, arrived, per_day)
+    size = (N_DRAWS, len(groups.scopes), N_PERIODS)
+    open_amount, new_amount, n_won = (np.zeros(size, dtype=np.float32) for _ in range(3))
+    for number in range(N_KERNELS * N_EFFECTS):
+        kernel = number // N_EFFECTS
+        place = slice(number * N_INNER, (number + 1) * N_INNER)
+        effect = random.standard_normal((2, N_PERIODS)) * [[spread_won], [spread_new]]
+        worth = _imputed(outlook, rows, amount, random) * money[kernel]
+        drawn = _open_deals(chance[:, kernel], effect[0], worth, group, groups.n, random)
+        fresh = new.drawn(kernel, effect[1], random)
+        for period in range(N_PERIODS):
+            open_amount[place, :, period] = drawn[0][period] @ groups.to_scopes
+            new_amount[place, :, period] = fresh[0][period] @ groups.to_scopes
+            n_won[place, :, period] = (drawn[1][period] + fresh[1][period]) @ groups.to_scopes
+    return Draws(groups.scopes, open_amount, new_amount, n_won, rows[np.isnan(amount)])
+
+
+class _Groups:
+    """Class, segment and seller together, of open deals and arrivals; and the scopes of each."""
+
+    def __init__(self, outlook: Outlook, rows: Integers, arrived: Integers) -> None:
+        stays = outlook.stays
+        both = np.concatenate([rows, arrived]).astype(np.int64)
+        keys = np.stack([stays.kind[both], stays.segment.codes[both], stays.seller.codes[both]])
+        found, of_row = np.unique(keys, axis=1, return_inverse=True)
+        self.n = found.shape[1]
+        self.of_open, self.of_new = of_row[: len(rows)], of_row[len(rows) :]
+        self.kind, segment, seller = found
+        segments, sellers = np.unique(segment), np.unique(seller)
+        self.scopes: tuple[tuple[str, str | None], ...] = (
+            ("company", None),
+            *(("segment", stays.segment.values[code]) for code in segments),
+            *(("seller", stays.seller.values[code]) for code in sellers),
+        )
+        groups = np.arange(self.n)
+        columns = np.concatenate([
+            np.zeros(self.n, dtype=np.int64),
+            1 + np.searchsorted(segments, segment),
+            1 + len(segments) + np.searchsorted(sellers, seller),
+        ])  # fmt: skip
+        self.to_scopes = csr_array(
+            (np.ones(3 * self.n, dtype=np.float32), (np.tile(groups, 3), columns)),
+            shape=(self.n, len(self.scopes)),
+        )
+
+
+def _imputed(
+    outlook: Outlook, rows: Integers, amount: Floats, random: np.random.Generator
+) -> Floats:
+    """The amounts; of deals without, that of some deal of the class that was won."""
+    missing = np.flatnonzero(np.isnan(amount))
+    worth = amount.copy()
+    for kind in np.unique(outlook.stays.kind[rows[missing]]):
+        some = missing[outlook.stays.kind[rows[missing]] == kind]
+        pool = outlook.amounts[kind]
+        worth[some] = random.choice(pool, len(some)) if len(pool) else 0.0
+    return worth
+
+
+def _open_deals(
+    chance: Floats,
+    effect: Floats,
+    worth: Floats,
+    group: Integers,
+    n_groups: int,
+    random: np.random.Generator,
+) -> tuple[list[Any], list[Any]]:
+    """Of each period, money and deals won by group, of N_INNER draws. `chance` has the probability
+    to be won by the end of each period; rows come by group.
+    """
+    money = [np.zeros((N_INNER, n_groups), dtype=np.float32) for _ in range(N_PERIODS)]
+    deals = [np.zeros((N_INNER, n_groups), dtype=np.float32) for _ in range(N_PERIODS)]
+    limits = _with_effects(chance, effect).astype(np.float32)
+    worth = worth.astype(np.float32)
+    for first in range(0, len(worth), CHUNK):
+        part = slice(first, first + CHUNK)
+        there, starts = np.unique(group[part], return_index=True)
+        draws = random.random((N_INNER, len(worth[part])), dtype=np.float32)
+        before: Any = False
+        for period in range(N_PERIODS):
+            by_then = draws < limits[part, period]
+            won = (by_then & ~before) if period else by_then
+            before = by_then
+            money[period][:, there] += np.add.reduceat(won * worth[part], starts, axis=1)
+            deals[period][:, there] += np.add.reduceat(won, starts, axis=1, dtype=np.float32)
+    return money, deals
+
+
+def _with_effects(chance: Floats, effect: Floats) -> Floats:
+    """The chances by the end of each period, the odds within each times its effect."""
+    so_far, answer = np.zeros(len(chance)), []
+    before = np.zeros(len(chance))
+    for period in range(chance.shape[1]):
+        within = np.clip((chance[:, period] - before) / np.maximum(1 - before, 1e-9), 0, 1)
+        times = np.exp(effect[period])
+        within = within * times / (1 - within + within * times)
+        before, so_far = chance[:, period], so_far + (1 - so_far) * within
+        answer.append(so_far)
+    return np.stack(answer, axis=1)
+
+
+class _NewDeals:
+    """Deals that will be created: so many a selling day in each class and state, won so soon."""
+
+    def __init__(
+        self, outlook: Outlook, groups: _Groups, arrived: Integers, per_day: Floats
+    ) -> None:
+        stays = outlook.stays
+        self.groups, self.amounts = groups, outlook.amounts
+        n_classes, n_states = len(stays.classes), len(stays.states)
+        cell = stays.kind[arrived] * n_states + stays.state[arrived]
+        rate = np.bincount(cell, per_day, n_classes * n_states).reshape(n_classes, n_states)
+        # Entries of each remaining day of the period have so many days left.
+        until = np.cumsum(outlook.won, axis=-1)
+        by_end = [
+            np.einsum("cbk,ck->cb", until[..., end - 1], rate) if end else np.zeros(until.shape[:2])
+            for end in outlook.ends[:N_PERIODS]
+        ]
+        self.expected = np.diff(np.stack([np.zeros_like(by_end[0]), *by_end]), axis=0)
+        of_class = np.bincount(stays.kind[arrived], per_day, n_classes)
+        of_group = np.bincount(groups.of_new, per_day, groups.n)
+        self.share = of_group / np.maximum(of_class[groups.kind], 1e-12)
+        squared = np.bincount(stays.kind[arrived], per_day**2, n_classes)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.shape = np.where(squared > 0, of_class**2 / squared, 1.0)
+
+    def drawn(
+        self, kernel: int, effect: Floats, random: np.random.Generator
+    ) -> tuple[list[Any], list[Any]]:
+        """As `_open_deals`."""
+        level = random.gamma(self.shape) / self.shape
+        money, deals = [], []
+        for period in range(N_PERIODS):
+            expected = self.expected[period, :, kernel] * level * np.exp(effect[period])
+            n = random.poisson(expected[self.groups.kind] * self.share, (N_INNER, self.groups.n))
+            money.append(self._money(n, random))
+            deals.append(n.astype(np.float32))
+        return money, deals
+
+    def _money(self, n: Any, random: np.random.Generator) -> Any:
+        """What so many deals of each group's class bring."""
+        money = np.zeros(n.shape, dtype=np.float32)
+        for kind in np.unique(self.groups.kind):
+            pool = self.amounts[kind]
+            columns = np.flatnonzero(self.groups.kind == kind)
+            few = n[:, columns]
+            if not len(pool) or not few.any():
+                continue
+            many = few > MANY_WINS
+            picked = random.choice(pool, int(few[~many].sum()))
+            cell = np.repeat(np.flatnonzero(~many.ravel()), few[~many])
+            some = np.bincount(cell, picked, few.size).reshape(few.shape)
+            normal = few * pool.mean()
+            normal = normal + np.sqrt(few) * pool.std() * random.standard_normal(few.shape)
+            money[:, columns] = np.where(many, np.maximum(normal, 0), some)
+        return money
+
+
+def booked(outlook: Outlook) -> tuple[Integers, Floats]:
+    """The stays won in the quarter of the day, as `won_between`."""
+    stays = outlook.stays
+    return won_between(stays, outlook.periods[0].start, stays.as_of)
+
+
+def won_between(stays: Any, start: np.datetime64, end: np.datetime64) -> tuple[Integers, Floats]:
+    """Stays won on these days, of deals that have not come back since; and their amounts."""
+    is_last = (
+        np.append(np.diff(stays.journey) != 0, True) if len(stays.journey) else np.zeros(0, bool)
+    )
+    rows = np.flatnonzero((stays.to == WON) & is_last & (stays.left >= start) & (stays.left <= end))
+    return rows, stays.left_amount[rows]
