@@ -5,7 +5,7 @@ Does not belong here: estimators, reading marts or writing estimates (`publishin
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
@@ -13,11 +13,14 @@ import numpy as np
 import pandas as pd
 
 from analysis import conversion, entries, experiments, goals, sellers, stays, visits
+from analysis.actions import ACTION_COLUMNS, action_effects
 from analysis.activities import activity_estimates
 from analysis.attempts import MEETINGS, ORDER, SIGNUPS, Attempts, Kind
 from analysis.balance import last_useful_days, pipe_coverage, stage_balance
+from analysis.check_in import Rules, check_in
 from analysis.comparisons import activity_comparisons
 from analysis.entries import Entries
+from analysis.focus import focus
 from analysis.forecasts import OPEN_COLUMNS, Forecast, forecast_tables
 from analysis.goals import Goals
 from analysis.outlook import Outlook
@@ -27,11 +30,25 @@ from analysis.scores import KEPT, forecast_scores
 from analysis.stays import Stays
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What was published on days before: looks at experiments (LOOK_COLUMNS), forecasts (KEPT), and
+    check-ins held (what check_ins has of them).
+    """
+
+    looks: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=list(experiments.LOOK_COLUMNS))
+    )
+    forecasts: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(KEPT)))
+    check_ins: pd.DataFrame = field(
+        default_factory=lambda: pd.DataFrame(columns=["check_in_on", "decision", "reason"])
+    )
+
+
 class Marts:
     """The marts that estimates are made from, each read once by `read` (a name, columns, and those
     that rows are in the order of: sums of doubles depend on it); the day they are of; the country
-    (ISO 3166) whose holidays are kept; and, of days before, the `looks` at experiments that were
-    published (LOOK_COLUMNS), and forecasts `kept` (KEPT).
+    (ISO 3166) whose holidays are kept; the rules of check-ins; and what is remembered.
     """
 
     def __init__(
@@ -39,13 +56,11 @@ class Marts:
         read: Callable[[str, tuple[str, ...], tuple[str, ...]], pd.DataFrame],
         as_of: date,
         country: str,
-        looks: pd.DataFrame | None = None,
-        kept: pd.DataFrame | None = None,
+        rules: Rules | None = None,
+        memory: Memory | None = None,
     ) -> None:
+        self.rules, self.memory = rules or Rules(), memory or Memory()
         self.read, self.as_of, self.country = read, as_of, country
-        none = pd.DataFrame(columns=list(experiments.LOOK_COLUMNS))
-        self.looks = none if looks is None else looks
-        self.kept = pd.DataFrame(columns=list(KEPT)) if kept is None else kept
 
     @cached_property
     def entries(self) -> Entries:
@@ -95,16 +110,21 @@ class Marts:
 def time_to_come(marts: Marts, random: np.random.Generator) -> tuple[pd.DataFrame, ...]:
     """Tables about goal, forecast and pace: all from the same rates."""
     forecast = marts.forecast(random)
+    outlook, pace = forecast.outlook, Pace(forecast, random)
+    forecasts, quantiles, drift = forecast_tables(forecast)
+    stages, by_quarter = pace_tables(pace)
+    coverage = pipe_coverage(forecast)
+    read = {"forecasts": forecasts, "stage_pace": stages, "pipe_coverage": coverage}
     tables = (
-        *forecast_tables(forecast),
-        *pace_tables(Pace(forecast, random)),
-        stage_balance(forecast.outlook),
-        pipe_coverage(forecast),
-        last_useful_days(marts.entries, forecast.outlook.periods[0]),
-        forecast_scores(forecast.outlook.stays, marts.kept),
-    )
+        forecasts, quantiles, drift, stages, by_quarter, stage_balance(outlook), coverage,
+        last_useful_days(marts.entries, outlook.periods[0]),
+        forecast_scores(outlook.stays, marts.memory.forecasts),
+        check_in(pace, read, marts.memory.check_ins, marts.rules),
+        focus(outlook),
+        action_effects(outlook, marts.read("dim_actions", ACTION_COLUMNS, ACTION_COLUMNS)),
+    )  # fmt: skip
     # Of a company without deals there is nothing to say, not even why.
-    return tables if len(forecast.outlook.stays.state) else tuple(t.iloc[:0] for t in tables)
+    return tables if len(outlook.stays.state) else tuple(t.iloc[:0] for t in tables)
 
 
 @dataclass(frozen=True)
@@ -163,6 +183,9 @@ ESTIMATES = (
             "pipe_coverage",
             "last_useful_days",
             "forecast_scores",
+            "check_ins",
+            "focus",
+            "action_effects",
         ),
         inputs=(
             "fct_stage_stays",
@@ -170,12 +193,15 @@ ESTIMATES = (
             "dim_goals",
             "fct_stage_entries",
             "dim_stages",
+            "dim_actions",
         ),
         compute=lambda marts, random: time_to_come(marts, random),
     ),
     Estimate(
         tables=("experiment_readouts", "experiment_looks"),
         inputs=("dim_experiments", "experiment_units"),
-        compute=lambda marts, _: experiments.experiment_tables(*marts.experiments, marts.looks),
+        compute=lambda marts, _: experiments.experiment_tables(
+            *marts.experiments, marts.memory.looks
+        ),
     ),
 )

@@ -23,8 +23,8 @@ from analysis.stays import is_of
 
 # What is read of pipeline_status.
 OPEN_COLUMNS = ("deal_id", "cast(amount_base as double) as amount", "is_gone", "is_overdue",
-                "is_without_next_step", "n_pushed", "expected_close_on", "segment", "seller_id",
-                "pipeline_id", "stage_id", "created_on")  # fmt: skip
+                "is_without_next_step", "n_pushed", "last_pulled_on",
+                "expected_close_on")  # fmt: skip
 METHOD = {"interval_id": "p10_p90", "method_id": "markov_renewal"}
 
 

@@ -201,8 +201,18 @@ class Outlook:
 
     @cached_property
     def money_per_share(self) -> Floats:
-        """Per draw, the money that deals' amounts came to, in terms of what the shares won of their
-        class and stage say: large deals are won less often, and for less than was asked.
+        """Per draw; see `_money_per_share`."""
+        return self._money_per_share(self.by_account)
+
+    @cached_property
+    def expected_money_per_share(self) -> float:
+        """Of all deals alike; see `_money_per_share`."""
+        return float(self._money_per_share(np.ones((1, self.by_account.shape[1])))[0])
+
+    def _money_per_share(self, by_account: Floats) -> Floats:
+        """Per row of weights, the money that deals' amounts came to, in terms of what the shares
+        won of their class and stage say: large deals are won less often, and for less than
+        was asked.
         """
         stays = self.stays
         attempt = np.cumsum(stays.is_arrival) if len(stays.state) else stays.state
@@ -214,10 +224,10 @@ class Outlook:
             (final < -1) & ~np.isnan(stays.amount) & ~(is_won & np.isnan(came_to))
         )
         if not len(rows):
-            return np.ones(N_KERNELS)
+            return np.ones(len(by_account))
         cell = stays.kind[rows] * len(stays.states) + stays.state[rows]
         share = quotient(np.bincount(cell, is_won[rows]), np.bincount(cell))[cell]
-        weight = self.by_account[:, stays.account[rows]]
+        weight = by_account[:, stays.account[rows]]
         got = weight @ np.where(is_won[rows], came_to[rows], 0.0)
         said = weight @ (stays.amount[rows] * share)
         pseudo = OF_AMOUNTS * stays.amount[rows].mean()

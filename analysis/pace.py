@@ -52,9 +52,11 @@ class Pace:
                 self._plans[day] = Plan(self.outlook, forecast.rows, forecast.amount, self.random)
             else:
                 stays = self.outlook.stays.at(day)
-                outlook = Outlook(stays, self.outlook.country, self.random)
+                # A plan does not move because another day draws otherwise.
+                random = np.random.default_rng(int(day.astype(np.int64)))
+                outlook = Outlook(stays, self.outlook.country, random)
                 rows = outlook.open_rows
-                self._plans[day] = Plan(outlook, rows, stays.amount[rows], self.random)
+                self._plans[day] = Plan(outlook, rows, stays.amount[rows], random)
         return self._plans[day]
 
     @cached_property
@@ -216,14 +218,14 @@ def _of_target(
             answers.append({**row, **_nothing_needed(scope)})
             continue
         draws = of_open[number] + solution.times[0] * of_new[number]
-        needed = draws.mean(axis=0)
-        safe = needed + (solution.safe - 1) * solution.times[0] * of_new[number].mean(axis=0)
+        needed = draws[0]
+        safe = needed + (solution.safe - 1) * solution.times[0] * of_new[number][0]
         value = _value(now, current[0][number], target)
         answers.append({
             **row,
             **_against(needed, entered, min(elapsed, last), value),
-            "low_needed_by_today": float(np.quantile(draws[:, min(elapsed, last)], 0.025)),
-            "high_needed_by_today": float(np.quantile(draws[:, min(elapsed, last)], 0.975)),
+            "low_needed_by_today": float(np.quantile(draws[1:, min(elapsed, last)], 0.025)),
+            "high_needed_by_today": float(np.quantile(draws[1:, min(elapsed, last)], 0.975)),
             "safe_needed_by_today": float(safe[min(elapsed, last)]),
             "safe_needed_by_end": float(safe[last]),
             "needed_from_now": _from_now(later, current[1][number], number),
@@ -264,7 +266,7 @@ def _from_now(later: Any, solution: Solution | None, number: int) -> float:
     if later is None or solution is None:
         return np.nan
     of_open, of_new = later
-    return float((of_open[number] + solution.times[0] * of_new[number]).mean(axis=0)[-1])
+    return float((of_open[number] + solution.times[0] * of_new[number])[0, -1])
 
 
 def _value(now: Plan, scope: Scope, target: Target) -> float:
@@ -273,7 +275,7 @@ def _value(now: Plan, scope: Scope, target: Target) -> float:
     rate = rate / max(rate.sum(), 1e-9)
     if target.state == WON:
         return float(rate @ now.value)
-    won = now.won[:, :, target.state, now.outlook.ends[0]].mean(axis=1)
+    won = now.won[:, 0, target.state, now.outlook.ends[0]]
     return float(rate @ (now.value * won))
 
 

@@ -87,10 +87,13 @@ class Plan:
         self.outlook, self.rows = outlook, rows
         stays = outlook.stays
         mean = np.array([pool.mean() if len(pool) else 0.0 for pool in outlook.amounts])
-        money = float(outlook.money_per_share.mean())
+        money = outlook.expected_money_per_share
         self.value = mean * money  # of a deal won, by class
         self.worth = np.where(np.isnan(amount), mean[stays.kind[rows]], amount) * money
-        self.hazards: Hazards = replace(outlook.drawn, of_move=outlook.drawn.of_move[:, :N_DRAWN])
+        # The first is what the rates are; those drawn after it tell how well they are known.
+        drawn = outlook.drawn.of_move[:, :N_DRAWN]
+        of_move = np.concatenate([outlook.expected.of_move, drawn], axis=1)
+        self.hazards: Hazards = replace(outlook.drawn, of_move=of_move)
         self.last = max(outlook.ends[-1], 1)
         self._seed = random.integers(2**32)
 
@@ -144,8 +147,7 @@ class Plan:
         # Money that a day's new deals have brought after so many days.
         brought = np.einsum("ck,c,cbkt->bt", rate, self.value, self.won)
         per_quarter = self._by_quarter(brought, ends)
-        money = per_quarter.mean(axis=0)
-        open_money = self._open_money(scope).mean(axis=0)
+        money, open_money = per_quarter[0], self._open_money(scope)[0]
         booked = np.array([scope.booked, *np.zeros(QUARTERS - 1)])
         lacking = np.maximum(goals - booked - open_money, 0)
         scale = goals[:, None]
@@ -246,7 +248,8 @@ class Plan:
 
     def entries(self, target: Target, scopes: list[Scope], last: int) -> tuple[Floats, Floats]:
         """Entries into the target within 0 to `last` selling days: from the open deals of each
-        scope, and from its new ones at the usual rate (scopes, draws, days).
+        scope, and from its new ones at the usual rate (scopes, draws, days; the first draw is what
+        the rates are).
         """
         hazards, stays = self.hazards, self.outlook.stays
         is_there = self.reaching(target)

@@ -19,8 +19,8 @@ from analysis.selling_days import Days
 
 COLUMNS = (
     "journey_id", "visit_number", "account_id", "is_renewal", "pipeline_id", "stage_id",
-    "stage_rank", "seller_id", "segment", "cast(amount_base as double) as amount", "entered_on",
-    "is_arrival", "followed_from_on", "followed_until_on", "left_on", "how_ended",
+    "role", "stage_rank", "seller_id", "segment", "cast(amount_base as double) as amount",
+    "entered_on", "is_arrival", "followed_from_on", "followed_until_on", "left_on", "how_ended",
     "next_pipeline_id", "next_stage_id", "next_stage_rank", "left_seller_id",
     "cast(left_amount_base as double) as left_amount",
 )  # fmt: skip
@@ -39,8 +39,8 @@ class Stays:
     """Stays in order of deal and time, arrays of the same length.
 
     `state` and `to` number `states` (pipeline and stage; no stage: it is not known), whose place in
-    the pipeline is `rank`, as it was last (0: not known); `to` is OPEN,
-    WON, LOST or REMOVED where the stay leads to none. `entered`, `left` (FAR while it lasts),
+    the pipeline is `rank`, as it was last (0: not known), and part of the journey `role`. `to` is
+    OPEN, WON, LOST or REMOVED where the stay leads to none. `entered`, `left` (FAR while it lasts),
     `since` and `until` (followed; nat: never) are days. `kind` numbers classes of deals alike:
     renewals or not, by segment where there are MIN_OF_CLASS.
     """
@@ -58,6 +58,7 @@ class Stays:
     until: Days
     kind: Integers
     rank: Floats
+    role: tuple[str | None, ...]
     is_arrival: NDArray[np.bool_]
     is_forward: NDArray[np.bool_]
     seller: Codes
@@ -111,6 +112,7 @@ class Stays:
             since=days["followed_from_on"],
             until=days["followed_until_on"],
             kind=kind,
+            role=_roles(codes[: len(frame)], frame["role"], len(states)),
             rank=_ranks(codes[: len(frame)], rank, days["entered_on"], len(states)),
             is_arrival=frame["is_arrival"].to_numpy(bool),
             is_forward=(to == WON) | (moved_on & same & (next_rank > rank)),
@@ -180,6 +182,15 @@ def _ranks(state: Integers, rank: Floats, entered: Days, n_states: int) -> Float
     order = np.argsort(entered, kind="stable")
     found[state[order]] = np.nan_to_num(rank[order])
     return found
+
+
+def _roles(state: Integers, role: "pd.Series[Any]", n_states: int) -> tuple[str | None, ...]:
+    """The role of each state."""
+    found: list[str | None] = [None] * n_states
+    known = role.astype(object)
+    for number, value in pd.Series(known.to_numpy()).groupby(state).first().items():
+        found[int(str(number))] = None if pd.isna(value) else str(value)
+    return tuple(found)
 
 
 def _texts(column: "pd.Series[Any]") -> "pd.Series[Any]":

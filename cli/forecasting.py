@@ -1,14 +1,16 @@
-"""Commands about what is to come: backtest.
+"""Commands about what is to come: backtest, check-in.
 
 Belongs here: their arguments and what they say.
 """
 
+from pathlib import Path
 from typing import Any
 
 import click
 
-from cli.messages import REFUSED, errors_as_messages, fail, say
+from cli.messages import REFUSED, errors_as_messages, fail, say, shown
 from ingestion.errors import UserError
+from ingestion.files import write_atomically
 from ingestion.home import Home
 from publishing.lease import lease
 
@@ -71,3 +73,41 @@ def _say_scores(scores: Any) -> None:
                 f"{rows['error_amount'].astype(float).mean():>+14,.0f}"
                 f"{int(rows['is_within_p10_p90'].sum()):>10} of {len(rows)}")  # fmt: skip
     say("CRPS: how far forecasts were from what came, their whole range counted; less is better.")
+
+
+@click.command("check-in")
+@click.option("--language", type=click.Choice(["en", "sv"]), help="Default: that of company.yml.")
+@click.option("--to", type=click.Path(path_type=Path), help="Where to write the page.")
+@click.pass_obj
+def check_in(home_path: str, language: str | None, to: Path | None) -> None:
+    """Hold the check-in, if it is due: print it, and write it as a page for e-mail.
+
+    What is held is kept in check_ins/ with the numbers it stood on. Between two check-ins this
+    shows where things stand, and decides nothing.
+    """
+    with errors_as_messages():
+        from dashboard import check_in as laid_out
+        from publishing.check_ins import is_due, keep, todays
+        from publishing.sets import PublishedSets
+
+        home = Home.at(home_path)
+        company = home.company()
+        sets = PublishedSets(home)
+        manifest, published = sets.current_manifest(), sets.current()
+        if manifest is None or published is None:
+            raise UserError(f"home {home.root}: nothing is published there; `mellantid run` first")
+        row = todays(published)
+        if row is None:
+            raise UserError("there is nothing to check in on: no deal has entered a stage")
+        is_held = is_due(home, manifest.as_of, company)
+        if is_held:
+            with lease(home, "mellantid check-in"):
+                keep(home, row)
+        is_held = is_held or (home.check_ins / f"{row.check_in_on}.json").exists()
+        page = laid_out.page(published, row, is_held, language or company.language)
+        say(laid_out.text(page))
+        target = to or home.check_ins / f"{row.check_in_on}.html"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, laid_out.html(page))
+        say("")
+        say(f"page       {shown(target)}")

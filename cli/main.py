@@ -6,7 +6,7 @@ Belongs here: the home option, the list of commands. Does not belong here: comma
 import click
 
 from cli.experimenting import experiment
-from cli.forecasting import backtest
+from cli.forecasting import backtest, check_in
 from cli.looking import rollback, status, verify
 from cli.running import reconstruct, run
 from cli.simulating import simulate
@@ -22,8 +22,8 @@ def main(context: click.Context, home: str) -> None:
     context.obj = home
 
 
-for command in (run, reconstruct, backtest, ingest, map_file, tally, experiment, status, verify,
-                rollback, simulate):  # fmt: skip
+for command in (run, check_in, reconstruct, backtest, ingest, map_file, tally, experiment, status,
+                verify, rollback, simulate):  # fmt: skip
     main.add_command(command)
 
 

@@ -5,6 +5,7 @@ Does not belong here: where the file lies (`home`).
 """
 
 from datetime import UTC, date, datetime, time
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator
@@ -41,6 +42,14 @@ idle_days: 30
 # The parts of the day that activities are told apart by, each with the hour it begins at; the last
 # one lasts until the first begins.
 dayparts: {morning: 6, afternoon: 12, evening: 18}
+
+# The check-in: days from one to the next; the chance to reach the goal that is enough; the part of
+# the pace that counts as moving; the chance of a better pace that counts as improving; how many
+# check-ins are looked back on.
+check_in: {every_days: 14, enough: 0.6, moving: 0.9, improving: 0.8, look_back: 3}
+
+# The language of the check-in: en or sv.
+language: en
 
 # How many days a published set is kept. Rollback and slow readers need some.
 keep_published_days: 30
@@ -79,6 +88,14 @@ class Alerts(Strict):
     slack_channel: str | None = None
 
 
+class CheckInRules(Strict):
+    every_days: int = Field(14, ge=1, le=92)
+    enough: float = Field(0.6, gt=0, lt=1)
+    moving: float = Field(0.9, gt=0, le=2)
+    improving: float = Field(0.8, gt=0.5, lt=1)
+    look_back: int = Field(3, ge=1, le=6)
+
+
 class AcceptedChange(Strict):
     """A check whose finding on one day a person has looked at and found right."""
 
@@ -100,6 +117,8 @@ class Company(Strict):
     dayparts: dict[str, int] = Field(
         default_factory=lambda: {"morning": 6, "afternoon": 12, "evening": 18}
     )
+    check_in: CheckInRules = CheckInRules.model_construct()
+    language: Literal["en", "sv"] = "en"
     keep_published_days: int = Field(30, ge=1)
     keep_warehouses: int = Field(3, ge=1)
     alerts: Alerts = Alerts()

@@ -69,6 +69,10 @@ class Home:
         return self.forecasts / "backtest"
 
     @property
+    def check_ins(self) -> Path:
+        return self.root / "check_ins"
+
+    @property
     def mappings(self) -> Path:
         return self.root / "mappings"
 

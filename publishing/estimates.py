@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from analysis.estimates import ESTIMATES, Marts
+from analysis.estimates import ESTIMATES, Marts, Memory
 from ingestion.sql import identifier, literal
 from publishing.catalogue import PublishedTable, estimate_tables
+from publishing.check_ins import kept_check_ins, rules_of
 from publishing.forecasts import kept_forecasts
 from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
 from publishing.looks import looks_before
@@ -36,11 +37,12 @@ def inputs_of(table: str) -> list[str]:
 
 def estimate(warehouse: Warehouse) -> CheckResult:
     """Write every estimate table of the day beside the marts; say whether they are coherent."""
-    looks = looks_before(warehouse.home, warehouse.as_of)
-    country = warehouse.home.company().country
-    kept = kept_forecasts(warehouse.home, warehouse.as_of)
+    home, as_of, company = warehouse.home, warehouse.as_of, warehouse.home.company()
+    memory = Memory(
+        looks_before(home, as_of), kept_forecasts(home, as_of), kept_check_ins(home, as_of)
+    )
     read = partial(read_mart, warehouse.marts)
-    marts = Marts(read, warehouse.as_of, country, looks, kept)
+    marts = Marts(read, as_of, company.country, rules_of(company), memory)
     # Read once, before threads ask for them.
     _ = marts.entries.timelines, marts.entries.of_stages.timelines, marts.open_deals
     _ = marts.attempts, marts.invitations

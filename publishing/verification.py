@@ -20,6 +20,7 @@ from ingestion.reasons import Rejection
 from ingestion.shown import printable
 from ingestion.sql import identifier, literal
 from ingestion.stored import DamagedFile, Stored
+from publishing.check_ins import CheckIn
 from publishing.content import is_same
 from publishing.forecasts import Forecasts
 from publishing.gate.checks import Refused
@@ -68,6 +69,7 @@ def verify_home(home: Home) -> Iterator[str]:
         if undamaged(home.landed / load) is None:
             yield f"landed/{load}: is damaged; the next run makes it anew from the archive"
     kept: list[tuple[Path, type[Stored]]] = [(path, Looks) for path in home.looks.glob("*.json")]
+    kept += [(path, CheckIn) for path in home.check_ins.glob("*.json")]
     kept += [(path, Forecasts) for path in home.forecasts.rglob("*.json")]
     for path, kind in sorted(kept, key=lambda item: item[0]):
         try:

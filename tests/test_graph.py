@@ -39,7 +39,8 @@ ESTIMATES = {
     "activity_estimates", "activity_comparisons", "reminder_sequences",
     "experiment_readouts", "experiment_looks", "forecasts", "forecast_quantiles",
     "conversion_drift", "stage_pace", "goal_pace", "stage_balance", "pipe_coverage",
-    "last_useful_days", "forecast_scores",
+    "last_useful_days", "forecast_scores", "check_ins", "focus",
+    "action_effects",
 }  # fmt: skip
 
 

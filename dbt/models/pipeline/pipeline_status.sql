@@ -68,6 +68,7 @@ dated as (
     select
         deal_id,
         is_open,
+        occurred_on,
         expected_close_on,
         lag(expected_close_on) over (
             partition by deal_id order by state_number
@@ -81,7 +82,10 @@ pushes as (
         deal_id,
         sum(
             case when is_open and expected_close_on > previous_close_on then 1 else 0 end
-        ) as n_pushed
+        ) as n_pushed,
+        max(
+            case when is_open and expected_close_on < previous_close_on then occurred_on end
+        ) as last_pulled_on
     from dated
     group by deal_id
 ),
@@ -185,6 +189,7 @@ open_deals as (
         end as next_step_on,
         states.expected_close_on,
         coalesce(pushes.n_pushed, 0) as n_pushed,
+        pushes.last_pulled_on,
         seen.last_seen_at,
         seen.is_off_its_list as is_gone,
         run.as_of,
@@ -231,6 +236,7 @@ select
     expected_close_on,
     coalesce(expected_close_on < as_of, false) as is_overdue,
     cast(n_pushed as bigint) as n_pushed,
+    last_pulled_on,
     last_seen_at,
     {{ local_date('last_seen_at', 'zone') }} as last_seen_on,
     is_gone,

@@ -1,0 +1,142 @@
+"""The words of the check-in in English and Swedish, and how each writes numbers.
+
+Belongs here: sentences. Does not belong here: which of them are said (check_in).
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+EN = {
+    "title": "Check-in",
+    "unit": "company currency",
+    "decision": "Decision",
+    "stay": "Stay the course",
+    "watch": "Watch",
+    "act": "Act on a stage, and register what you change",
+    "drill": "Go down to activities",
+    "enough_and_moving": "it is enough, and it is moving",
+    "not_enough": "it is moving, but it is not enough",
+    "not_moving": "it is enough, but it is not moving",
+    "neither": "it is not enough, and it is not moving",
+    "cannot_tell": "too few deals to tell, or no goal stated",
+    "improving": "Improving",
+    "enough": "Enough",
+    "moving": "Moving",
+    "yes": "yes", "no": "no", "unknown": "cannot be told",
+    "held": "held", "preview": "not held yet",
+    "numbers": "Monday's five numbers",
+    "goal": "Goal reached: {now} this quarter, {next} the next",
+    "booked": "Booked {booked} of {goal}; the quarter ends between {p10} and {p90} (8 of 10), "
+              "most likely near {p50}",
+    "qualified": "Qualified deals: {n} came in, {needed} needed by today",
+    "behind": "Most behind: {stage}, by {days} selling days",
+    "not_behind": "No stage is behind by more than chance",
+    "attention": "{amount} in {n} deals needs a hand: {overdue} overdue, {without} without a next "
+                 "step, {pushed} pushed twice or more",
+    "beside": "Beside",
+    "surprise": "{n} surprise wins (quoted at most 14 days before, or never), {amount}",
+    "pulled": "{n} open deals pulled forward into this quarter, {amount}",
+    "imputed": "{share} of open deals have no amount; each counts as much as some deal like it",
+    "times": "Split times",
+    "stage": "stage", "had": "had", "needed": "needed", "deals": "ahead, deals",
+    "days": "ahead, days", "chance": "could be chance", "won": "Won, {pipeline}",
+    "focus": "Where attention is worth most",
+    "gap": "{what}: {rate} move on, {reference} expected; closing the gap is worth {amount} a "
+           "quarter ({low} to {high})",
+    "no_focus": "Nothing stands out by more than chance",
+    "actions": "What we changed",
+    "improved_more": "improved more than comparable ones",
+    "improved_less": "improved less than comparable ones",
+    "no_different": "no different from comparable ones",
+    "too_early_to_say": "too early to say",
+    "no_comparison": "the whole company changed: nothing to compare with",
+    "no_metric": "no number named that it should move",
+    "no_actions": "Nothing is registered (actions.csv)",
+    "no_goal": "No goal is stated (goals.csv): pace and chance need one",
+    "foot": "Days are selling days. From the tables of {day}; every number stands in one.",
+}  # fmt: skip
+SV = {
+    "title": "Avstämning",
+    "unit": "företagets valuta",
+    "decision": "Beslut",
+    "stay": "Håll kursen",
+    "watch": "Bevaka",
+    "act": "Ta tag i ett steg, och skriv upp vad ni ändrar",
+    "drill": "Gå ner till aktiviteterna",
+    "enough_and_moving": "det räcker, och det rör sig",
+    "not_enough": "det rör sig, men det räcker inte",
+    "not_moving": "det räcker, men det rör sig inte",
+    "neither": "det räcker inte, och det rör sig inte",
+    "cannot_tell": "för få affärer för att säga, eller inget mål angivet",
+    "improving": "Blir bättre",
+    "enough": "Räcker",
+    "moving": "Rör sig",
+    "yes": "ja", "no": "nej", "unknown": "går inte att säga",
+    "held": "hållen", "preview": "ännu inte hållen",
+    "numbers": "Måndagens fem tal",
+    "goal": "Målet nås: {now} detta kvartal, {next} nästa",
+    "booked": "Bokat {booked} av {goal}; kvartalet slutar mellan {p10} och {p90} (8 av 10), "
+              "troligast nära {p50}",
+    "qualified": "Kvalificerade affärer: {n} kom in, {needed} behövdes till i dag",
+    "behind": "Mest efter: {stage}, {days} säljdagar",
+    "not_behind": "Inget steg är efter med mer än slumpen",
+    "attention": "{amount} i {n} affärer behöver en hand: {overdue} försenade, {without} utan "
+                 "nästa steg, {pushed} framskjutna minst två gånger",
+    "beside": "Vid sidan av",
+    "surprise": "{n} överraskande vinster (offert högst 14 dagar före, eller ingen), {amount}",
+    "pulled": "{n} öppna affärer tidigarelagda till detta kvartal, {amount}",
+    "imputed": "{share} av öppna affärer saknar belopp; var och en räknas som någon liknande affär",
+    "times": "Mellantider",
+    "stage": "steg", "had": "hade", "needed": "behövdes", "deals": "före, affärer",
+    "days": "före, dagar", "chance": "kan vara slump", "won": "Vunna, {pipeline}",
+    "focus": "Var uppmärksamhet är mest värd",
+    "gap": "{what}: {rate} går vidare, {reference} väntat; att stänga gapet är värt {amount} per "
+           "kvartal ({low} till {high})",
+    "no_focus": "Inget sticker ut mer än slumpen",
+    "actions": "Vad vi ändrat",
+    "improved_more": "förbättrades mer än jämförbara",
+    "improved_less": "förbättrades mindre än jämförbara",
+    "no_different": "ingen skillnad mot jämförbara",
+    "too_early_to_say": "för tidigt att säga",
+    "no_comparison": "hela företaget ändrade sig: inget att jämföra med",
+    "no_metric": "inget tal angivet som det skulle flytta",
+    "no_actions": "Inget är uppskrivet (actions.csv)",
+    "no_goal": "Inget mål är angivet (goals.csv): takt och chans kräver ett",
+    "foot": "Dagar är säljdagar. Ur tabellerna för {day}; varje tal står i en publicerad tabell.",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Words:
+    """One language."""
+
+    language: str
+
+    def __call__(self, name: str, **values: Any) -> str:
+        return (SV if self.language == "sv" else EN)[name].format(**values)
+
+    def number(self, value: float | None, sign: bool = False) -> str:
+        """Whole; – where unknown."""
+        if value is None:
+            return "–"
+        text = f"{value:+,.0f}" if sign else f"{value:,.0f}"
+        text = text.replace("-0", "0") if text in ("-0", "+0") else text
+        if self.language == "sv":
+            return text.replace(",", "\u00a0").replace("-", "−")
+        return text.replace("-", "−")
+
+    def percent(self, share: float | None) -> str:
+        """Never more sure than 99 of 100."""
+        if share is None:
+            return "–"
+        rounded = round(100 * share)
+        if rounded in (0, 100) and share not in (0.0, 1.0):
+            return "< 1 %" if rounded == 0 else "> 99 %"
+        return f"{rounded}\u00a0%"
+
+    def answer(self, value: bool | None) -> str:
+        return self("unknown" if value is None else "yes" if value else "no")
+
+    def day(self, day: date) -> str:
+        return f"{day:%Y-%m-%d}"
