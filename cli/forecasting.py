@@ -87,7 +87,7 @@ def check_in(home_path: str, language: str | None, to: Path | None) -> None:
     """
     with errors_as_messages():
         from dashboard import check_in as laid_out
-        from publishing.check_ins import is_due, keep, todays
+        from publishing.check_ins import hold
         from publishing.sets import PublishedSets
 
         home = Home.at(home_path)
@@ -96,17 +96,13 @@ def check_in(home_path: str, language: str | None, to: Path | None) -> None:
         manifest, published = sets.current_manifest(), sets.current()
         if manifest is None or published is None:
             raise UserError(f"home {home.root}: nothing is published there; `mellantid run` first")
-        row = todays(published)
-        if row is None:
+        with lease(home, "mellantid check-in"):
+            is_held = hold(home, published, manifest.as_of)
+        page = laid_out.page(published, is_held, language or company.language)
+        if page is None:
             raise UserError("there is nothing to check in on: no deal has entered a stage")
-        is_held = is_due(home, manifest.as_of, company)
-        if is_held:
-            with lease(home, "mellantid check-in"):
-                keep(home, row)
-        is_held = is_held or (home.check_ins / f"{row.check_in_on}.json").exists()
-        page = laid_out.page(published, row, is_held, language or company.language)
         say(laid_out.text(page))
-        target = to or home.check_ins / f"{row.check_in_on}.html"
+        target = to or home.check_ins / f"{manifest.as_of}.html"
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, laid_out.html(page))
         say("")

@@ -6,15 +6,15 @@ Does not belong here: new figures, sentences (words).
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import duckdb
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from dashboard.lines import cut, rows_of
+from dashboard.lines import cut, opened, rows_of
 from dashboard.words import Words
 from ingestion.shown import printable
-from publishing.check_ins import Row
-from publishing.marts import opened
 
 STAGES = """
     select
@@ -67,7 +67,7 @@ class Page:
     """All that is said, in one language."""
 
     words: Words
-    row: Row
+    row: Any
     is_held: bool
     answers: list[tuple[str, str]]
     numbers: list[str]
@@ -77,10 +77,16 @@ class Page:
     actions: list[str]
 
 
-def page(published: Path, row: Row, is_held: bool, language: str) -> Page:
-    """The check-in `row` of a published set."""
+def page(published: Path, is_held: bool, language: str) -> Page | None:
+    """The check-in of a published set's day; None where it has none."""
     words = Words(language)
     with opened(published) as connection:
+        found = connection.execute("from check_ins where check_in_on = as_of")
+        names = [column[0] for column in found.description]
+        values = found.fetchone()
+        if values is None:
+            return None
+        row = SimpleNamespace(**dict(zip(names, values, strict=True)))
         return Page(
             words,
             row,
@@ -98,7 +104,7 @@ def page(published: Path, row: Row, is_held: bool, language: str) -> Page:
         )
 
 
-def _numbers(connection: duckdb.DuckDBPyConnection, words: Words, row: Row) -> list[str]:
+def _numbers(connection: duckdb.DuckDBPyConnection, words: Words, row: Any) -> list[str]:
     number = words.number
     behind = words("not_behind")
     if row.behind_days is not None:
@@ -133,7 +139,7 @@ def _numbers(connection: duckdb.DuckDBPyConnection, words: Words, row: Row) -> l
     ]
 
 
-def _beside(words: Words, row: Row) -> list[str]:
+def _beside(words: Words, row: Any) -> list[str]:
     said = []
     if row.goal_amount is None:
         said.append(words("no_goal"))

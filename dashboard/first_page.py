@@ -11,9 +11,8 @@ import duckdb
 
 from dashboard.attempts import attempt_lines
 from dashboard.experiments import experiment_lines
-from dashboard.lines import MAX_ROWS, are_known, cut, more, rows_of
+from dashboard.lines import MAX_ROWS, are_known, cut, more, opened, rows_of
 from dashboard.pace import pace_lines
-from ingestion.sql import literal
 
 # Of intervals that each hold in 95 %, one of many is wrong more often than not.
 AT_ONCE = "95 % for all of them at once"
@@ -136,11 +135,7 @@ DIMENSIONS = ("segment", "source", "business_area")
 
 def text(folder: Path) -> str:
     """The first page of the published set in `folder`, about 100 characters wide."""
-    with duckdb.connect() as connection:
-        for path in sorted(folder.glob("*.parquet")):
-            connection.execute(
-                f"create view {path.stem} as select * from read_parquet({literal(str(path))})"
-            )
+    with opened(folder) as connection:
         n_deals, n_open = rows_of(connection, "select n_deals, n_open from deal_counts")[0]
         lines = [f"{n_deals:,} deals, {n_open:,} of them open"]
         lines += _remarks(connection)

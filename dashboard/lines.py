@@ -3,13 +3,25 @@
 Belongs here: what every part of the first page needs. Does not belong here: what is shown.
 """
 
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from ingestion.shown import printable
+from ingestion.sql import literal
 
 MAX_ROWS = 8
+
+
+def opened(folder: Path) -> duckdb.DuckDBPyConnection:
+    """A connection with a view over each Parquet file of a published set."""
+    connection = duckdb.connect()
+    for path in sorted(folder.glob("*.parquet")):
+        connection.execute(
+            f"create view {path.stem} as select * from read_parquet({literal(str(path))})"
+        )
+    return connection
 
 
 def rows_of(

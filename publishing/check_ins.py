@@ -81,26 +81,20 @@ def kept_check_ins(home: Home, as_of: date) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(Row.model_fields))
 
 
-def todays(published: Path) -> Row | None:
-    """The check-in of a published set's day; None where nothing has entered a stage."""
-    names = list(Row.model_fields)
-    with opened(published) as connection:
-        row = connection.execute(
-            f"select {', '.join(names)} from check_ins where check_in_on = as_of"
-        ).fetchone()
-    return Row(**dict(zip(names, row, strict=True))) if row else None
-
-
-def is_due(home: Home, as_of: date, company: Company) -> bool:
-    """Whether it is time for one: none was held for so many days."""
-    held = [date.fromisoformat(path.stem) for path in home.check_ins.glob(DAYS)]
-    return not held or max(held) + timedelta(company.check_in.every_days) <= as_of
-
-
-def keep(home: Home, row: Row) -> Path:
-    """Keep it; one of its day that was kept stands."""
-    path = home.check_ins / f"{row.check_in_on}.json"
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        CheckIn(check_in=row).write(path)
-    return path
+def hold(home: Home, published: Path, as_of: date) -> bool:
+    """Keep the check-in of a published set's day if one is due: none was for `every_days`. Returns
+    whether that of the day is kept; one that was, stands.
+    """
+    path = home.check_ins / f"{as_of}.json"
+    held = [date.fromisoformat(kept.stem) for kept in home.check_ins.glob(DAYS)]
+    every = timedelta(home.company().check_in.every_days)
+    if not any(as_of - every < day for day in held):
+        names = list(Row.model_fields)
+        with opened(published) as connection:
+            row = connection.execute(
+                f"select {', '.join(names)} from check_ins where check_in_on = as_of"
+            ).fetchone()
+        if row:
+            path.parent.mkdir(exist_ok=True)
+            CheckIn(check_in=Row(**dict(zip(names, row, strict=True)))).write(path)
+    return path.exists()
