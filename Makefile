@@ -43,6 +43,7 @@ calibrate: .venv/ready
 	$(BIN)/python -m measure.calibrate
 	$(BIN)/python -m measure.causes
 	$(BIN)/python -m measure.experiments
+	$(BIN)/python -m measure.tocome
 
 bench: .venv/ready
 	$(BIN)/python -m measure.bench

@@ -4,7 +4,8 @@ Belongs here: the tables conversion_estimates and conversion_curves.
 Does not belong here: the estimators (incidence, pooling), sellers among each other (sellers).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,12 +31,27 @@ from analysis.intervals import Floats, level_of_all, rounded
 CURVE_DAYS = tuple(range(7, LAST_DAY, 7))
 
 
-def conversion_tables(entries: Entries) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tables conversion_estimates and conversion_curves, of every dimension and definition."""
+def conversion_tables(
+    entries: Entries, drifting: Mapping[tuple[str | None, str | None], bool] = MappingProxyType({})
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tables conversion_estimates and conversion_curves, of every dimension and definition.
+
+    `drifting` tells of pipelines and stages whether their rates have changed; under (None, None) of
+    all together, which is told where there is no stage.
+    """
     tables = [pair for asked in _dimensions(entries) for pair in _of_dimension(*asked)]
     rates, curves = zip(*tables, strict=True)
     of_horizons, of_days = (pd.concat(kind, ignore_index=True) for kind in (rates, curves))
+    of_horizons = of_horizons.assign(is_drifting=_is_drifting(of_horizons, drifting))
     return rounded(of_horizons), rounded(of_days)
+
+
+def _is_drifting(table: pd.DataFrame, drifting: Any) -> list[bool | None]:
+    """Of each row, whether its stage's rates have changed; None where nothing tells."""
+    keys = table[["pipeline_id", "stage_id"]].astype(object)
+    every = zip(*(keys[name].where(keys[name].notna(), None) for name in keys), strict=True)
+    return [drifting.get((None, None) if stage is None else (pipeline, stage))
+            for pipeline, stage in every]  # fmt: skip
 
 
 def _dimensions(entries: Entries) -> Iterator[tuple[str, Entries, Groups, Any]]:

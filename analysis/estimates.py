@@ -48,7 +48,8 @@ class Memory:
 class Marts:
     """The marts that estimates are made from, each read once by `read` (a name, columns, and those
     that rows are in the order of: sums of doubles depend on it); the day they are of; the country
-    (ISO 3166) whose holidays are kept; the rules of check-ins; and what is remembered.
+    (ISO 3166) whose holidays are kept; the seed of what rates may be; the rules of check-ins; and
+    what is remembered.
     """
 
     def __init__(
@@ -56,11 +57,12 @@ class Marts:
         read: Callable[[str, tuple[str, ...], tuple[str, ...]], pd.DataFrame],
         as_of: date,
         country: str,
+        seed: int = 1,
         rules: Rules | None = None,
         memory: Memory | None = None,
     ) -> None:
         self.rules, self.memory = rules or Rules(), memory or Memory()
-        self.read, self.as_of, self.country = read, as_of, country
+        self.read, self.as_of, self.country, self.seed = read, as_of, country, seed
 
     @cached_property
     def entries(self) -> Entries:
@@ -88,10 +90,15 @@ class Marts:
             self.read("experiment_units", experiments.UNIT_COLUMNS, experiments.UNIT_ORDER),
         )
 
-    def forecast(self, random: np.random.Generator) -> Forecast:
-        """From fct_stage_stays, pipeline_status and dim_goals."""
+    @cached_property
+    def outlook(self) -> Outlook:
+        """Of fct_stage_stays."""
         found = Stays.of(self.read("fct_stage_stays", stays.COLUMNS, stays.ORDER), self.as_of)
-        outlook = Outlook(found, self.country, random)
+        return Outlook(found, self.country, np.random.default_rng(self.seed))
+
+    def forecast(self, random: np.random.Generator) -> Forecast:
+        """From fct_stage_stays, pipeline_status, dim_goals and dim_stages."""
+        outlook = self.outlook
         stated = Goals(self.read("dim_goals", goals.COLUMNS, goals.ORDER), outlook.days)
         open_deals = self.read("pipeline_status", OPEN_COLUMNS, ("deal_id",))
         of_stages = self.read("dim_stages", ("pipeline_id", "stage_id", "probability"), ("1", "2"))
@@ -139,8 +146,10 @@ class Estimate:
 ESTIMATES = (
     Estimate(
         tables=("conversion_estimates", "conversion_curves"),
-        inputs=("fct_stage_entries",),
-        compute=lambda marts, _: conversion.conversion_tables(marts.entries),
+        inputs=("fct_stage_entries", "fct_stage_stays"),
+        compute=lambda marts, _: conversion.conversion_tables(
+            marts.entries, marts.outlook.drifting
+        ),
     ),
     Estimate(
         tables=("time_in_stage",),

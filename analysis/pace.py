@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.forecast import won_between
 from analysis.forecasts import Forecast
 from analysis.goals import Goal, Goals
-from analysis.intervals import Floats, Integers
+from analysis.intervals import Floats, Integers, t_quantile
 from analysis.outlook import MIN_WINS, Outlook, quarters
 from analysis.plan import Plan, Scope, Solution, Target, ahead_by, noise_of
 from analysis.stays import WON, Stays, is_of
@@ -224,14 +224,22 @@ def _of_target(
         answers.append({
             **row,
             **_against(needed, entered, min(elapsed, last), value),
-            "low_needed_by_today": float(np.quantile(draws[1:, min(elapsed, last)], 0.025)),
-            "high_needed_by_today": float(np.quantile(draws[1:, min(elapsed, last)], 0.975)),
+            **_bounds(draws[:, min(elapsed, last)]),
             "safe_needed_by_today": float(safe[min(elapsed, last)]),
             "safe_needed_by_end": float(safe[last]),
             "needed_from_now": _from_now(later, current[1][number], number),
             "reason": None,
         })  # fmt: skip
     return answers
+
+
+def _bounds(draws: Floats) -> dict[str, float]:
+    """Around the first of them, 95 %, by how the others spread."""
+    half = float(t_quantile(len(draws) - 2) * draws[1:].std(ddof=1))
+    return {
+        "low_needed_by_today": max(float(draws[0]) - half, 0.0),
+        "high_needed_by_today": float(draws[0]) + half,
+    }
 
 
 def _against(needed: Floats, entered: int, today: int, value: float) -> dict[str, Any]:

@@ -29,8 +29,9 @@ from analysis.stays import WON
 
 # Draws of rates behind the bounds of a plan.
 N_DRAWN = 16
-# How far new deals of a quarter may differ from the others before that costs as much as the goal.
-EVENNESS = 0.1
+# How much a quarter with as many new deals again weighs against a goal missed altogether; and one
+# beyond its goal, which costs nothing: only so that there is one answer.
+EVENNESS, BEYOND = 0.02, 0.001
 # Nobody has more than so many times the new deals of the best quarter.
 MOST = 2.0
 # Every so many selling days it is told what comes of the open deals; between them a line.
@@ -150,16 +151,9 @@ class Plan:
         money, open_money = per_quarter[0], self._open_money(scope)[0]
         booked = np.array([scope.booked, *np.zeros(QUARTERS - 1)])
         lacking = np.maximum(goals - booked - open_money, 0)
-        scale = goals[:, None]
-        even = np.eye(QUARTERS) * EVENNESS
         most = MOST * self._best_quarter(scope) / max(rate.sum() * 60, 1e-9)
-        found = lsq_linear(
-            np.vstack([money / scale, even]),
-            np.concatenate([lacking / goals, np.full(QUARTERS, EVENNESS)]),
-            bounds=(0, max(most, 1e-6)),
-        )
-        times = np.where(days > 0, found.x, 0.0)
-        missing = np.maximum(lacking - money @ times, 0)
+        times = np.where(days > 0, _new_deals(money / goals[:, None], lacking / goals, most), 0.0)
+        missing = np.maximum(lacking - money @ np.where(days > 0, most, 0.0), 0)
         safe = self._safe(scope, goals, booked.sum(), per_quarter.sum(axis=1) @ times)
         return Solution(times, rate.sum() * days, missing, safe)
 
@@ -291,6 +285,26 @@ class Plan:
         pipelines = {p for (p, _), used in zip(stays.states, in_use, strict=True) if used}
         found += [Target(pipeline, WON, np.inf) for pipeline in pipelines]
         return sorted(found, key=lambda target: (str(target.pipeline_id), target.rank))
+
+
+def _new_deals(money: Floats, lacking: Floats, most: float) -> Floats:
+    """New deals of each quarter, in terms of the usual, at most `most`: so that what they bring and
+    what of the goals is lacking come as near as can be, what is beyond a goal being no fault, and
+    as evenly as that allows. Both are parts of the goals; `money` of a quarter (row) from new deals
+    of each.
+    """
+    n = len(lacking)
+    one, none = np.eye(n), np.zeros((n, n))
+    # Unknowns: new deals, what is missed, what is beyond; the first rows tie them together.
+    rows = np.block([
+        [1e3 * money, 1e3 * one, -1e3 * one],
+        [EVENNESS * one, none, none],
+        [none, one, none],
+        [none, none, BEYOND * one],
+    ])  # fmt: skip
+    wanted = np.concatenate([1e3 * lacking, np.full(n, EVENNESS), np.zeros(2 * n)])
+    highest = np.concatenate([np.full(n, max(most, 1e-6)), np.full(2 * n, np.inf)])
+    return np.asarray(lsq_linear(rows, wanted, bounds=(0, highest)).x[:n])
 
 
 def ahead_by(n: Floats, entered: float, today: int) -> float:

@@ -84,7 +84,7 @@ class Hazards:
         cell = kind * n_states + state
         width, size = LAST_AGE + 2, n_classes * n_states * (LAST_AGE + 2)
         moved = (kind[has_moved] * len(moves) + move) * n_spans + span_of(ages.end[has_moved])
-        n_moves = n_classes * len(moves) * n_spans
+        n_moves, n_draws = n_classes * len(moves) * n_spans, len(weights)
         at_risk, events = [], []
         for weight in weights:
             entered = np.bincount(cell * width + ages.late + 1, weight, size)
@@ -93,8 +93,8 @@ class Hazards:
             there[there < NOBODY] = 0
             at_risk.append(np.add.reduceat(there[:, : LAST_AGE + 1], SPANS, axis=1))
             events.append(np.bincount(moved, weight[has_moved], n_moves))
-        exposure = np.stack(at_risk).reshape(-1, n_classes, n_states, n_spans).swapaxes(0, 1)
-        event = np.stack(events).reshape(-1, n_classes, len(moves), n_spans).swapaxes(0, 1)
+        exposure = np.stack(at_risk).reshape(n_draws, n_classes, n_states, n_spans).swapaxes(0, 1)
+        event = np.stack(events).reshape(n_draws, n_classes, len(moves), n_spans).swapaxes(0, 1)
         n = np.stack([np.bincount(state, weight, n_states) for weight in weights])
         return cls(source, target, _shrunk(exposure, event, n, source), n_states)
 

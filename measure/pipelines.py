@@ -43,14 +43,16 @@ class Company:
         return START + int(365.25 * self.years)
 
 
-def stays(random: np.random.Generator, company: Company) -> pd.DataFrame:
-    """The frame that `Stays.of` takes, of all that ever becomes of deals begun by `until`.
+def stays(random: np.random.Generator, company: Company, entered: Any = None) -> pd.DataFrame:
+    """The frame that `Stays.of` takes, of all that ever becomes of deals begun by `until`, or of
+    those that `entered` on these days.
 
     It goes beyond that day: `Stays.at` tells what was known on one.
     """
-    n = int(random.poisson(company.deals_a_year * company.years))
-    entered = _starts(random, company, n)
-    segment = random.choice(3, n, p=[share for share, *_ in SEGMENTS.values()])
+    if entered is None:
+        n = int(random.poisson(company.deals_a_year * company.years))
+        entered = _starts(random, company, n)
+    n = len(entered)
     account = random.integers(0, max(int(n / 1.4), 1), n)
     segment = random.choice(3, max(account.max(initial=0) + 1, 1),
                             p=[share for share, *_ in SEGMENTS.values()])[account]  # fmt: skip

@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,9 @@ from analysis.intervals import Floats
 from analysis.outlook import MIN_WINS, Outlook
 from analysis.scores import LEVELS, crps
 from analysis.stays import Stays
+from measure.paces import of_pace
 from measure.pipelines import Company, stays
+from measure.realdata import SETS, real_stays
 from measure.tables import table_of
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "calibration-forecasts.md"
@@ -83,6 +86,16 @@ half as often in one stage (about 55 exits); *stage*: everybody does, in that st
 """
 
 
+REAL = """
+## Real data
+
+Maven's quarters of 2017, and BPI 2012's loans from the first of each month to its quarter's end,
+each from what had happened by then (thousands). Neither has stage probabilities, nor a year before.
+
+{real}
+"""
+
+
 def _tell(stays_then: Stays, random: np.random.Generator, weighed: bool = True) -> Any:
     outlook = Outlook(stays_then, "SE", random, is_weighed=weighed)
     if outlook.n_wins < MIN_WINS:
@@ -96,43 +109,54 @@ def one_company(seed: int, deals_a_year: float, quality: str) -> list[dict[str, 
     """Of each origin: the outcome, where it lies, each forecaster's CRPS and error."""
     random = np.random.default_rng(seed)
     truth = Stays.of(stays(random, Company(deals_a_year)), date(2100, 1, 1))
-    told = []
-    for origin in ORIGINS:
-        then = truth.at(origin)
-        found = _tell(then, random)
-        if found is None:
-            continue
-        outlook, rows, draws, had = found
-        period = outlook.periods[0]
-        won = float(np.nansum(won_between(truth, period.start, period.end)[1]))
-        total = had + draws.open_amount[:, 0, 0] + draws.new_amount[:, 0, 0]
-        goal = float(np.median(total)) * random.uniform(0.6, 1.5)
-        row = {
-            "company": seed, "won": won, "goal": won >= goal,
-            "chance": float((total >= goal).mean()),
-            "pit": float(np.mean(total < won - 0.5) + random.random() * np.mean(
-                np.abs(total - won) <= 0.5)),
-        }  # fmt: skip
-        for name, quantiles in _others(truth, outlook, rows, draws, had, quality, random).items():
-            row[name] = crps(quantiles, won)
-            row[f"error {name}"] = float(quantiles[49] - won)
-        told.append(row)
-    return told
+    told = [scored_at(truth, origin, random, quality) for origin in ORIGINS]
+    return [{**row, "company": seed} for row in told if row]
 
 
-def _others(
-    truth: Stays, outlook: Outlook, rows: Any, draws: Draws, had: float, quality: str,
-    random: np.random.Generator,
-) -> dict[str, Floats]:  # fmt: skip
-    """Quantiles of this quarter, of all forecasters."""
-    then = outlook.stays
-    deals = OpenDeals(rows, then.amount[rows], *_crm(truth, then, rows, quality, random))
+def scored_at(
+    truth: Stays, origin: np.datetime64, random: np.random.Generator, quality: str | None = None
+) -> dict[str, Any] | None:
+    """Forecasts of the quarter of `origin` and what came; None where nothing is forecast."""
+    then = truth.at(origin)
+    found = _tell(then, random)
+    if found is None:
+        return None
+    outlook, rows, draws, had = found
+    period = outlook.periods[0]
+    won = float(np.nansum(won_between(truth, period.start, period.end)[1]))
     total = had + draws.open_amount[:, 0, 0] + draws.new_amount[:, 0, 0]
-    found = {"mellantid": total}
+    goal = float(np.median(total)) * random.uniform(0.6, 1.5)
+    below, equal = np.mean(total < won - 0.5), np.mean(np.abs(total - won) <= 0.5)
+    row = {
+        "origin": origin,
+        "won": won,
+        "goal": won >= goal,
+        "chance": float((total >= goal).mean()),
+        "pit": float(below + random.random() * equal),
+    }
+    probability, expected = np.full(len(rows), np.nan), np.full(len(rows), np.datetime64("NaT"))
+    if quality:
+        probability, expected = _crm(truth, then, rows, quality, random)
+    deals = OpenDeals(rows, then.amount[rows], probability, expected)
+    for name, quantiles in _told(outlook, deals, draws, had, random).items():
+        row[name] = crps(quantiles, won)
+        row[f"error {name}"] = float(quantiles[49] - won)
+        row[f"within {name}"] = bool(quantiles[9] <= won <= quantiles[89])
+    return row
+
+
+def _told(
+    outlook: Outlook, deals: OpenDeals, draws: Draws, had: float, random: np.random.Generator
+) -> dict[str, Floats]:
+    """Quantiles of this quarter, of all forecasters."""
+    then, periods = outlook.stays, outlook.periods
+    found = {"mellantid": had + draws.open_amount[:, 0, 0] + draws.new_amount[:, 0, 0]}
     new = random.permutation(draws.new_amount[:, 0, 0])
-    for name, each in of_open_deals(then, deals, outlook.periods, random).items():
+    mean = np.array([pool.mean() if len(pool) else 0.0 for pool in outlook.amounts])
+    worth = np.where(np.isnan(deals.worth), mean[then.kind[deals.rows]], deals.worth)
+    for name, each in of_open_deals(then, replace(deals, worth=worth), periods, random).items():
         found[name] = had + each[0] + new[: len(each[0])]
-    of_money = of_revenue(then, outlook.days, outlook.periods, ("company", None), random)
+    of_money = of_revenue(then, outlook.days, periods, ("company", None), random)
     found.update({name: had + each[0] for name, each in of_money.items()})
     return {
         name: np.quantile(values, LEVELS, method="inverted_cdf").astype(float)
@@ -194,8 +218,9 @@ def of_forecasts(n: int, pool: ProcessPoolExecutor) -> str:
         frame = frames["good"]
         share, error = clustered(frame, frame["pit"].between(0.1, 0.9))
         low, high = ((frame["pit"] < 0.1).mean(), (frame["pit"] > 0.9).mean())
-        pit_rows.append([f"{size:,}", len(frame), f"{100 * share:.1f} ± {100 * error:.1f}",
-                         f"{100 * low:.1f}", f"{100 * high:.1f}", f"{slope(frame):.2f}"])  # fmt: skip
+        within = f"{100 * share:.1f} ± {100 * error:.1f}"
+        pit_rows.append([f"{size:,}", len(frame), within, f"{100 * low:.1f}", f"{100 * high:.1f}",
+                         f"{slope(frame):.2f}"])  # fmt: skip
         for quality, found in frames.items():
             crps_rows += _compared(size, quality, found)
     return FORECASTS.format(
@@ -287,11 +312,33 @@ def of_focus(n: int, pool: ProcessPoolExecutor) -> str:
     return FOCUS.format(n=n, focus=table_of(head, rows))
 
 
+def of_real() -> str:
+    """The same of real data sets, quarter by quarter."""
+    rows = []
+    for name in SETS:
+        found = real_stays(name)
+        if found is None:
+            continue
+        truth, origins = found
+        random = np.random.default_rng(1)
+        for row in (scored_at(truth, origin, random) for origin in origins):
+            if row:
+                scores = [f"{row[f] / 1e3:,.0f}" if f in row else "–" for f in list(NAMES)[:1]
+                          + list(NAMES)[2:]]  # fmt: skip
+                rows.append([name, row["origin"], f"{row['won'] / 1e3:,.0f}",
+                             f"{(row['error mellantid'] + row['won']) / 1e3:,.0f}",
+                             "yes" if row["within mellantid"] else "no", *scores])  # fmt: skip
+    head = ["data", "origin", "won", "P50", "within P10–P90",
+            *(f"CRPS: {NAMES[name]}" for name in list(NAMES)[:1] + list(NAMES)[2:])]  # fmt: skip
+    return REAL.format(real=table_of(head, rows))
+
+
 def main(n: int) -> None:
     warnings.simplefilter("ignore")
     begin = time.monotonic()
     with ProcessPoolExecutor(2) as pool:
-        parts = [of_forecasts(n, pool), of_drift(n, pool), of_focus(n, pool)]
+        parts = [of_forecasts(n, pool), of_drift(n, pool), of_pace(n, pool), of_focus(n, pool)]
+    parts.append(of_real())
     head = HEAD.format(
         day=date.today(), n=n, cores=os.cpu_count(), minutes=(time.monotonic() - begin) / 60
     )

@@ -42,10 +42,10 @@ def estimate(warehouse: Warehouse) -> CheckResult:
         looks_before(home, as_of), kept_forecasts(home, as_of), kept_check_ins(home, as_of)
     )
     read = partial(read_mart, warehouse.marts)
-    marts = Marts(read, as_of, company.country, rules_of(company), memory)
+    marts = Marts(read, as_of, company.country, SEED, rules_of(company), memory)
     # Read once, before threads ask for them.
     _ = marts.entries.timelines, marts.entries.of_stages.timelines, marts.open_deals
-    _ = marts.attempts, marts.invitations
+    _ = marts.attempts, marts.invitations, marts.outlook
     # Threads: most of the time is spent in numpy, which lets go of the interpreter's lock.
     with ThreadPoolExecutor(2) as threads:
         computed = threads.map(
