@@ -136,6 +136,15 @@ def _is_first(attempt: Any, pipeline: Any) -> Any:
     return np.append(True, other)
 
 
+@dataclass(frozen=True)
+class _Planned:
+    """A scope with what its plan needs, and what that is multiplied by at the safe pace."""
+
+    scope: Scope
+    solution: Solution | None
+    safe_times: float
+
+
 def pace_tables(pace: Pace) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables stage_pace (a row a scope and stage) and goal_pace (a row a scope and quarter)."""
     stages, quarterly = [_no_stage()], []
@@ -175,35 +184,45 @@ def _of_origin(
 ) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
     """Stages and quarters of scopes whose plans are of one day."""
     plan, now = pace.plan_at(origin), pace.plan_at(pace.outlook.stays.as_of)
-    then = [pace.scoped(plan, *scope) for scope in scopes]
-    solved = [plan.solve(scope) for scope in then]
-    today = [pace.scoped(now, *scope) for scope in scopes]
-    again = [now.solve(scope) for scope in today]
-    told = [
-        _quarters(pace, scope, was, of_now)
-        for scope, was, of_now in zip(then, solved, again, strict=True)
-    ]
+    planned = [_planned(pace, plan, *scope, is_safe_told=True) for scope in scopes]
+    current = [_planned(pace, now, *scope) for scope in scopes]
+    told = [_quarters(pace, *pair) for pair in zip(planned, current, strict=True)]
     frames = []
     for target in plan.targets():
-        rows = _of_target(pace, plan, now, target, (then, solved), (today, again))
+        rows = _of_target(pace, plan, now, target, planned, current)
         frames.append(pd.DataFrame(rows).assign(plan_on=origin))
     return frames, told
 
 
+def _planned(
+    pace: Pace, plan: Plan, scope: str, scope_id: str | None, is_safe_told: bool = False
+) -> _Planned:
+    mine = pace.scoped(plan, scope, scope_id)
+    solution = plan.solve(mine)
+    safe = plan.safe_times(mine, solution) if solution and is_safe_told else np.nan
+    return _Planned(mine, solution, safe)
+
+
 def _of_target(
-    pace: Pace, plan: Plan, now: Plan, target: Target, planned: Any, current: Any
+    pace: Pace,
+    plan: Plan,
+    now: Plan,
+    target: Target,
+    planned: list[_Planned],
+    current: list[_Planned],
 ) -> list[dict[str, Any]]:
     """A row of each scope: entries into the target, had and needed."""
     last, rest = plan.outlook.ends[0], now.outlook.ends[0]
     elapsed = now.outlook.today - plan.outlook.today
-    of_open, of_new = plan.entries(target, planned[0], last)
-    later = now.entries(target, current[0], rest) if rest else None
+    of_open, of_new = plan.entries(target, [one.scope for one in planned], last)
+    later = now.entries(target, [one.scope for one in current], rest) if rest else None
     reached = pace.reaches.of(target)
     is_since = pace.reaches.on[reached] > plan.outlook.stays.as_of
     rows = pace.reaches.row[reached[is_since]]
     state = target.state
     answers = []
-    for number, (scope, solution) in enumerate(zip(*planned, strict=True)):
+    for number, (was, of_now) in enumerate(zip(planned, current, strict=True)):
+        scope, solution = was.scope, was.solution
         entered = int(is_of(pace.outlook.stays, rows, scope.scope, scope.scope_id).sum())
         row = {
             "scope": scope.scope,
@@ -219,15 +238,15 @@ def _of_target(
             continue
         draws = of_open[number] + solution.times[0] * of_new[number]
         needed = draws[0]
-        safe = needed + (solution.safe - 1) * solution.times[0] * of_new[number][0]
-        value = _value(now, current[0][number], target)
+        safe = needed + (was.safe_times - 1) * solution.times[0] * of_new[number][0]
+        value = _value(now, of_now.scope, target)
         answers.append({
             **row,
             **_against(needed, entered, min(elapsed, last), value),
             **_bounds(draws[:, min(elapsed, last)]),
             "safe_needed_by_today": float(safe[min(elapsed, last)]),
             "safe_needed_by_end": float(safe[last]),
-            "needed_from_now": _from_now(later, current[1][number], number),
+            "needed_from_now": _from_now(later, of_now.solution, number),
             "reason": None,
         })  # fmt: skip
     return answers
@@ -287,13 +306,12 @@ def _value(now: Plan, scope: Scope, target: Target) -> float:
     return float(rate @ (now.value * won))
 
 
-def _quarters(
-    pace: Pace, scope: Scope, solution: Solution | None, of_now: Solution | None
-) -> pd.DataFrame:
+def _quarters(pace: Pace, was: _Planned, of_now: _Planned) -> pd.DataFrame:
     """New deals needed, by quarter: as planned, and from now on."""
+    scope, solution = was.scope, was.solution
     if solution is None:
         return _untold(pace, scope.scope, scope.scope_id, _reason(scope))
-    now = of_now or Solution(*(np.full(len(scope.goals), np.nan),) * 3, np.nan)
+    now = of_now.solution or Solution(*(np.full(len(scope.goals), np.nan),) * 4)
     return pd.DataFrame({
         "scope": scope.scope,
         "scope_id": scope.scope_id,
@@ -302,7 +320,7 @@ def _quarters(
         "goal_basis": [goal.basis for goal in scope.goals],
         "planned_new_deals": solution.times * solution.usual,
         "usual_new_deals": solution.usual,
-        "safe_times": solution.safe,
+        "safe_times": was.safe_times,
         "needed_new_deals_from_now": now.times * now.usual,
         "usual_new_deals_from_now": now.usual,
         "missing_amount": now.missing,

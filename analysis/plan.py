@@ -68,15 +68,14 @@ class Scope:
 @dataclass(frozen=True)
 class Solution:
     """`times`: new deals of each quarter, in terms of `usual`, how many there usually are;
-    `missing`: money per quarter that no number of new deals can bring; `safe`: what `times` must be
-    multiplied by to reach the goals of all four quarters together in 80 of 100 cases (nan: more
-    than MOST_SAFE).
+    `missing`: money per quarter that no number of new deals can bring; `new_money`: per draw, what
+    they bring in all quarters.
     """
 
     times: Floats
     usual: Floats
     missing: Floats
-    safe: float
+    new_money: Floats
 
 
 class Plan:
@@ -154,8 +153,7 @@ class Plan:
         most = MOST * self._best_quarter(scope) / max(rate.sum() * 60, 1e-9)
         times = np.where(days > 0, _new_deals(money / goals[:, None], lacking / goals, most), 0.0)
         missing = np.maximum(lacking - money @ np.where(days > 0, most, 0.0), 0)
-        safe = self._safe(scope, goals, booked.sum(), per_quarter.sum(axis=1) @ times)
-        return Solution(times, rate.sum() * days, missing, safe)
+        return Solution(times, rate.sum() * days, missing, per_quarter.sum(axis=1) @ times)
 
     def _by_quarter(self, brought: Floats, ends: Integers) -> Floats:
         """Money in quarter p from new deals of quarter q at the usual rate: draws, p, q."""
@@ -186,12 +184,15 @@ class Plan:
         ago = (self.outlook.today - count) // 60
         return float(np.bincount(np.maximum(ago, 0), minlength=1).max(initial=0))
 
-    def _safe(self, scope: Scope, goals: Floats, booked: float, new_money: Floats) -> float:
-        """The multiplier of new deals that reaches all goals together with the chance SAFE.
+    def safe_times(self, scope: Scope, solution: Solution) -> float:
+        """What the new deals of a solution must be multiplied by to reach the goals of all four
+        quarters together with the chance SAFE; nan: more than MOST_SAFE.
 
         Common random numbers: each draw keeps its open deals won and its new ones, of which so many
-        count as the multiplier has.
+        count as the multiplier has; so each has a multiplier that just reaches the goals.
         """
+        new_money = solution.new_money
+        goals = sum(goal.amount for goal in scope.goals)
         random = np.random.default_rng(self._seed)
         chance = self.open_won[scope.is_open][:, :, -1]
         worth = self.worth[scope.is_open].astype(np.float32)
@@ -212,20 +213,19 @@ class Plan:
             owner.append(np.repeat(np.arange(n) + kernel * n, count))
             marks.append(random.random(count.sum()) * MOST_SAFE)
             amounts.append(random.choice(pool, count.sum()) * scale)
-        has = np.concatenate(had) + booked
+        lacking = goals - scope.booked - np.concatenate(had)
         of, mark, amount = (np.concatenate(parts) for parts in (owner, marks, amounts))
-
-        def is_enough(times: float) -> bool:
-            new = np.bincount(of[mark < times], amount[mark < times], len(has))
-            return float((has + new >= goals.sum()).mean()) >= SAFE
-
-        if not is_enough(MOST_SAFE):
-            return np.nan
-        low, high = 0.0, MOST_SAFE
-        for _ in range(12):
-            middle = (low + high) / 2
-            low, high = (low, middle) if is_enough(middle) else (middle, high)
-        return high
+        order = np.lexsort((mark, of))
+        of, mark, so_far = of[order], mark[order], np.cumsum(amount[order])
+        first = np.searchsorted(of, np.arange(len(lacking)))
+        before = np.append(0.0, so_far)[first]
+        reaches = np.flatnonzero(so_far - before[of] >= lacking[of])
+        draws, place = np.unique(of[reaches], return_index=True)
+        times = np.full(len(lacking), np.inf)
+        times[draws] = mark[reaches[place]]
+        times[lacking <= 0] = 0.0
+        found = float(np.quantile(times, SAFE, method="inverted_cdf"))
+        return found if np.isfinite(found) else np.nan
 
     # --- entries ---------------------------------------------------------------------------------
 

@@ -74,8 +74,16 @@ def _forecast_line(start: Any, goal: Any, booked: float, *amounts_and_deals_and_
     label = f"Quarter of {start:%Y-%m-%d}, {deals} deals"
     money = "".join(f"{amount:>13,.0f}" for amount in numbers[:3])
     stated = f"{goal:>14,.0f}" if goal is not None else f"{'–':>14}"
-    reached = f"{100 * rate:.0f} %" if rate is not None else "–"
+    reached = _percent(rate)
     return f"{cut(label, 42):<42}{stated}{booked:>14,.0f}{money}{reached:>14}"
+
+
+def _percent(share: float | None) -> str:
+    """Never more sure than 99 of 100."""
+    if share is None:
+        return "–"
+    rounded = round(100 * share)
+    return {0: "< 1 %", 100: "> 99 %"}.get(rounded, f"{rounded} %")
 
 
 def _stage_lines(connection: duckdb.DuckDBPyConnection) -> list[str]:

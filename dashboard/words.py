@@ -32,7 +32,7 @@ EN = {
     "qualified": "Qualified deals: {n} came in, {needed} needed by today",
     "behind": "Most behind: {stage}, by {days} selling days",
     "not_behind": "No stage is behind by more than chance",
-    "attention": "{amount} in {n} deals needs a hand: {overdue} overdue, {without} without a next "
+    "attention": "{amount} in {n} deals need a hand: {overdue} overdue, {without} without a next "
                  "step, {pushed} pushed twice or more",
     "beside": "Beside",
     "surprise": "{n} surprise wins (quoted at most 14 days before, or never), {amount}",
@@ -131,9 +131,7 @@ class Words:
         if share is None:
             return "–"
         rounded = round(100 * share)
-        if rounded in (0, 100) and share not in (0.0, 1.0):
-            return "< 1 %" if rounded == 0 else "> 99 %"
-        return f"{rounded}\u00a0%"
+        return {0: "< 1\u00a0%", 100: "> 99\u00a0%"}.get(rounded, f"{rounded}\u00a0%")
 
     def answer(self, value: bool | None) -> str:
         return self("unknown" if value is None else "yes" if value else "no")

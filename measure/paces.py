@@ -64,13 +64,14 @@ def one_pace(seed: int, deals_a_year: float) -> tuple[bool, bool, float] | None:
     goals = tuple(Goal(float(1.1 * year / 4), "stated", DAY) for _ in periods)
     scope = Scope("company", None, np.ones(len(rows), dtype=bool), every, 0.0, goals)
     solution = plan.solve(scope)
-    if solution is None or np.isnan(solution.safe):
+    safe = plan.safe_times(scope, solution) if solution else np.nan
+    if solution is None or np.isnan(safe):
         return None
     reached = []
-    for times in (solution.safe, 1.0):
+    for times in (safe, 1.0):
         money = _followed(random, truth, then, company, solution.times * solution.usual * times)
         reached.append(money >= sum(goal.amount for goal in goals))
-    return reached[0], reached[1], solution.safe
+    return reached[0], reached[1], safe
 
 
 def _followed(

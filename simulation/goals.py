@@ -1,6 +1,6 @@
-"""Goals of the invented company: the sheets in which it states them.
+"""Goals of the invented company, and what it changed: the sheets in which it says so.
 
-Belongs here: how they are set. Does not belong here: reaching them.
+Belongs here: how they are set. Does not belong here: reaching them; no change has an effect.
 """
 
 from collections.abc import Iterable
@@ -31,6 +31,15 @@ def goals(company: Company) -> Iterable[list[Any]]:
             for month in (1, 4, 7, 10):
                 end = date(year + month // 10, (month + 3) % 12, 1) - timedelta(1)
                 yield [scope, scope_id, date(year, month, 1), end, round(amount, -3)]
+
+
+def actions(company: Company) -> Iterable[list[Any]]:
+    """Two changes in how it works, neither of which does anything."""
+    yield ["action_on", "scope", "scope_id", "kind", "metric"]
+    segment = list(company.parameters.segments)[1]
+    yield [company.as_of - timedelta(150), "segment", segment, "message", "moves_forward"]
+    seller = seller_name(company.parameters.sellers[0])
+    yield [company.as_of - timedelta(110), "seller", seller, "skill", "forward_rate"]
 
 
 def _won(company: Company, deal: Deal) -> float:

@@ -56,7 +56,8 @@ def write_home(
     (folder / "mappings").mkdir(exist_ok=True)
     marker.write_text("Everything in this home is invented.\n")
     written = []
-    for name, rows in (("experiments", seminars.experiments), ("goals", goals.goals)):
+    sheets = {"experiments": seminars.experiments, "goals": goals.goals, "actions": goals.actions}
+    for name, rows in sheets.items():
         declared = folder / "inbox" / f"{name}.csv"
         _write(declared, rows(company))
         known_at = declared.with_name(f"{declared.name}.known_at")

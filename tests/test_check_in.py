@@ -197,7 +197,7 @@ def test_numbers_are_written_as_the_language_does() -> None:
     assert english.number(-1234567.6) == "−1,234,568"
     assert swedish.number(1234567.4) == "1\u00a0234\u00a0567"
     assert english.number(-0.3, sign=True) == "0" and english.number(None) == "–"
-    assert english.percent(0.996) == "> 99 %" and english.percent(1.0) == "100\u00a0%"
+    assert english.percent(0.996) == "> 99\u00a0%" and english.percent(0.6) == "60\u00a0%"
 
 
 class Tags(HTMLParser):

@@ -241,7 +241,7 @@ def test_the_command_publishes_refuses_and_says_so(company_home: Home) -> None:
     assert f"mellantid run (process {one.pid} on " in other.stderr
     assert len(other.stderr.splitlines()) == 1
     assert one.returncode == 0, errors
-    for part in ("14 landed", "records", "checks", "published", "120 deals", "Negotiation",
+    for part in ("15 landed", "records", "checks", "published", "120 deals", "Negotiation",
                  "for each meeting"):  # fmt: skip
         assert part in said
     assert "Traceback" not in errors
