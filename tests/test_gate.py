@@ -108,6 +108,12 @@ def wins(rate: float, effective_n: float = 200) -> pd.DataFrame:
     return pd.DataFrame([{**row, "estimated_rate": rate}])
 
 
+def forecast(amount: float) -> pd.DataFrame:
+    row = {"scope": "company", "period_start_on": pd.Timestamp("2026-04-01"), "n_events": 150,
+           "as_of": pd.Timestamp("2026-03-31"), "p50_amount": amount}  # fmt: skip
+    return pd.DataFrame([row])
+
+
 def won_visits(days: float) -> pd.DataFrame:
     row = {"dimension": "all", "horizon_days": 365, "n_events": 40, "p80_days_in_stage": days}
     return pd.DataFrame([row])
@@ -198,6 +204,8 @@ VIOLATIONS: list[tuple[str, Told, Told | None, Told, str]] = [
     ("yearly_win_rates_are_rates", rates(0.2), None, rates(0.0), "none or all are won"),
     ("yearly_win_rates_are_rates", rates(0.2), None, rates(1.0), "of 400 that entered"),
     ("win_estimates_keep_their_scale", wins(0.2), wins(0.25), wins(0.8), "is 0.8, where 0.0833"),
+    ("forecasts_keep_their_scale", forecast(5e6), forecast(4e6), forecast(4e7),
+     "is 4e+07, where"),
     ("time_in_stage_of_won_deals_keeps_its_scale", won_visits(20), won_visits(15), won_visits(1.5),
      "is 1.5, where 5 to 45 was expected"),
     ("wins_have_an_amount", deals(60), None,
@@ -276,6 +284,7 @@ def test_a_small_company_is_not_applicable(expectation: Expectation) -> None:
         ),
         "conversion_estimates": wins(0.2, effective_n=40),
         "time_in_stage": won_visits(20).assign(n_events=5),
+        "forecasts": forecast(4e6).assign(n_events=20),
         "unknown_deals": unknown(n=0, of=100).reindex(columns=[*unknown(1, 1)]),
         "outcomes_by_seller": outcomes(3, 3),
         "outcomes_by_source": outcomes(3, 3),

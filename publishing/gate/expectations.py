@@ -87,6 +87,20 @@ SINCE_THE_LAST_SET = (
         reason="As for time in stage: the slow end of won deals' visits moves slowly.",
         history=f"at most 0.3 % {DROPS}",
     ),
+    median(
+        "forecasts_keep_their_scale",
+        "forecasts",
+        column="p50_amount",
+        rows=rows.FORECAST_OF_ALL,
+        what="forecast of the next quarter",
+        needs="100 wins behind the forecast of the last published set",
+        minimum=1,
+        reason=(
+            "What the next quarter brings rests on years of deals and moves by per cents; three "
+            "times more or less means that amounts, stages or open deals are read otherwise."
+        ),
+        history="at most 11 % in ten fortnights of an invented company (2026-11-27)",
+    ),
     *(
         findings(
             f"finished_cohorts_by_{what}_keep_their_conversion",

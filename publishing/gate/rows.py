@@ -80,6 +80,11 @@ YEARLY_WINS_OF_ALL = """
         and effective_n >= 100 and estimated_rate is not null
 """
 
+FORECAST_OF_ALL = """
+    select p50_amount from {set}.forecasts
+    where scope = 'company' and period_start_on > as_of and n_events >= 100 and p50_amount > 0
+"""
+
 TIME_IN_STAGE_OF_ALL = """
     select p80_days_in_stage from {set}.time_in_stage
     where dimension = 'all' and horizon_days = 365 and n_events >= 30
