@@ -36,10 +36,6 @@ class Draws:
     open_amount: Any
     new_amount: Any
     n_won: Any
-    is_imputed: Integers  # rows of the open deals without an amount
-
-    def place(self, scope: str, scope_id: str | None = None) -> int:
-        return self.scopes.index((scope, scope_id))
 
 
 def draw(outlook: Outlook, rows: Integers, amount: Floats, random: np.random.Generator) -> Draws:
@@ -67,7 +63,7 @@ def draw(outlook: Outlook, rows: Integers, amount: Floats, random: np.random.Gen
             open_amount[place, :, period] = drawn[0][period] @ groups.to_scopes
             new_amount[place, :, period] = fresh[0][period] @ groups.to_scopes
             n_won[place, :, period] = (drawn[1][period] + fresh[1][period]) @ groups.to_scopes
-    return Draws(groups.scopes, open_amount, new_amount, n_won, rows[np.isnan(amount)])
+    return Draws(groups.scopes, open_amount, new_amount, n_won)
 
 
 class _Groups:

@@ -153,8 +153,7 @@ class Outlook:
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.log(n[1:] / days[1:]) - np.log(n[:-1] / days[:-1])
             noise = 1 / n[1:] + 1 / n[:-1]
-        seen = np.maximum(step[is_large] ** 2 - noise[is_large], -noise[is_large])
-        return _spread(seen)
+        return _spread(step[is_large] ** 2 - noise[is_large])
 
     def spread_of_moves(self) -> float:
         """As `spread_of_arrivals`, of moves forward against what their stages' rates expect."""

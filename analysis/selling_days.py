@@ -54,15 +54,6 @@ class SellingDays:
         before = np.where(place < 0, -np.ceil(-place * 5 / 7), 0).astype(np.int64)
         return np.asarray(before + self._count[np.clip(place, 0, len(self._count) - 1)])
 
-    def day_of(self, count: Integers) -> Days:
-        """The first day by whose end so many selling days have ended; nat beyond the last."""
-        place = np.searchsorted(self._count, count)
-        return np.where(
-            place < len(self.days),
-            self.days[np.minimum(place, len(self.days) - 1)],
-            np.datetime64("NaT"),
-        ).astype("datetime64[D]")
-
 
 def _worth(days: Days, counts: Integers, is_past: NDArray[np.bool_], country: str) -> Floats:
     """What each day is worth, an average working day of the year being worth 1."""
