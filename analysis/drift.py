@@ -21,10 +21,9 @@ from analysis.intervals import Floats, Integers, quotient, t_quantile
 from analysis.renewal import LAST_AGE, Ages
 from analysis.stays import LOST, Stays
 
-# How often an unchanged company is told that it has changed.
-FALSE_ALARMS = 0.03
-# Days after which a stay counts half, where rates have changed.
-HALF_LIFE = 120.0
+# How often an unchanged company is told that it has changed. Set to 3 %, it was 6 % of
+# 200 companies of 300 deals a year.
+FALSE_ALARMS = 0.02
 # With fewer moves of either kind nothing is tested.
 MIN_MOVES = 20
 YEAR = 365.25
@@ -81,6 +80,25 @@ class Drift:
             t = np.abs(np.array(slope) / np.array(error))
         chance = 2 * stdtr(freedom, -t)
         return cls(np.array(n), np.array(slope), np.array(error), chance, len(accounts))
+
+    def tilt(self, stays: Stays, ages: Ages) -> Floats:
+        """What the move that ended each followed stay counts for, so that all together tell of what
+        enters now: the slope of all states, drawn to none by its error, takes the odds of each stay
+        from its day of entry to the last one.
+        """
+        rows = ages.rows
+        slope, error = self.slope[-1], self.error[-1]
+        slope = slope * max(0.0, 1 - (error / slope) ** 2)
+        years = np.minimum((stays.as_of - stays.entered[rows]).astype(np.int64) / YEAR, RECENT)
+        forward, lost = stays.is_forward[rows], stays.to[rows] == LOST
+        n, k = (
+            np.bincount(stays.state[rows[which]], minlength=len(stays.states))
+            for which in (forward | lost, forward)
+        )
+        share = quotient(k, n)[stays.state[rows]]
+        # Of odds that grow by a slope the chance grows by its part that is not there yet.
+        part = np.where(forward, 1 - share, np.where(lost, -share, 0.0))
+        return np.asarray(np.exp(slope * years * part))
 
     @property
     def is_drifting(self) -> bool:

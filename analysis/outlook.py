@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from analysis.drift import HALF_LIFE, Drift
+from analysis.drift import Drift
 from analysis.intervals import Floats, Integers, quotient
 from analysis.renewal import (
     LAST_AGE,
@@ -57,7 +57,7 @@ def quarters(day: np.datetime64, n: int) -> list[Period]:
 class Outlook:
     """`stays` as of some day, `country` for its holidays; `random` draws what rates may be.
 
-    `is_weighed`: whether recent entries count more where the rates have changed (drift).
+    `is_weighed`: whether moves count by what has changed since, where rates have (drift).
     """
 
     def __init__(
@@ -84,22 +84,20 @@ class Outlook:
         return {**dict(of_states), (None, None): self.drift.is_drifting}
 
     @cached_property
-    def recency(self) -> Floats:
-        """What each of the stays that are followed counts for."""
-        rows = self.ages.rows
+    def tilt(self) -> Floats:
+        """What the move that ended each followed stay counts for (`Drift.tilt`)."""
         if not self.is_weighed:
-            return np.ones(len(rows))
-        ago = (self.stays.as_of - self.stays.entered[rows]).astype(np.int64)
-        return np.asarray(0.5 ** (ago / HALF_LIFE))
+            return np.ones(len(self.ages.rows))
+        return self.drift.tilt(self.stays, self.ages)
 
     @cached_property
     def drawn(self) -> Hazards:
-        weights = self.by_account[:, self.stays.account[self.ages.rows]] * self.recency
-        return Hazards.of(self.stays, self.ages, weights)
+        weights = self.by_account[:, self.stays.account[self.ages.rows]]
+        return Hazards.of(self.stays, self.ages, weights, self.tilt)
 
     @cached_property
     def expected(self) -> Hazards:
-        return Hazards.of(self.stays, self.ages, self.recency[None])
+        return Hazards.of(self.stays, self.ages, np.ones((1, len(self.ages.rows))), self.tilt)
 
     @cached_property
     def won(self) -> Floats:

@@ -72,8 +72,10 @@ class Hazards:
     n_states: int
 
     @classmethod
-    def of(cls, stays: Stays, ages: Ages, weights: Floats) -> "Hazards":
-        """`weights` has a row a draw, a column a stay of `ages.rows`."""
+    def of(cls, stays: Stays, ages: Ages, weights: Floats, tilt: Floats) -> "Hazards":
+        """`weights` has a row a draw, a column a stay of `ages.rows`; the move that ended a stay
+        counts `tilt` times as much.
+        """
         n_states, n_classes, n_spans = len(stays.states), len(stays.classes), len(SPANS)
         state, kind = stays.state[ages.rows], stays.kind[ages.rows]
         to = np.where(stays.to[ages.rows] < WON, LOST, stays.to[ages.rows])
@@ -92,7 +94,7 @@ class Hazards:
             there = np.cumsum((entered - left).reshape(-1, width), axis=1)
             there[there < NOBODY] = 0
             at_risk.append(np.add.reduceat(there[:, : LAST_AGE + 1], SPANS, axis=1))
-            events.append(np.bincount(moved, weight[has_moved], n_moves))
+            events.append(np.bincount(moved, (weight * tilt)[has_moved], n_moves))
         exposure = np.stack(at_risk).reshape(n_draws, n_classes, n_states, n_spans).swapaxes(0, 1)
         event = np.stack(events).reshape(n_draws, n_classes, len(moves), n_spans).swapaxes(0, 1)
         n = np.stack([np.bincount(state, weight, n_states) for weight in weights])

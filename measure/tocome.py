@@ -71,8 +71,8 @@ DRIFT = """
 ## Drift
 
 Share of {n} companies in which a change is reported (the false-alarm rate is set to
-{alarm:.0%}), and the mean error of the quarter's median forecast in per cent, recent deals
-counting more where a change is reported, and never.
+{alarm:.0%}), and the mean error of the quarter's median forecast in per cent of what was won,
+moves counting by what has changed since where a change is reported, and never.
 
 {drift}
 """
@@ -257,8 +257,8 @@ def _compared(size: int, quality: str, frame: pd.DataFrame) -> list[list[Any]]:
     return rows
 
 
-def one_drift(seed: int, deals_a_year: float, change: float) -> tuple[bool, float, float]:
-    """Whether it is reported; errors of the forecast per unit won, weighed if it is, and never."""
+def one_drift(seed: int, deals_a_year: float, change: float) -> tuple[bool, float, float, float]:
+    """Whether it is reported; errors of the forecast, weighed if it is, and never; money won."""
     random = np.random.default_rng(seed)
     company = Company(deals_a_year, log_odds_a_year=change)
     truth = Stays.of(stays(random, company), date(2100, 1, 1))
@@ -269,10 +269,10 @@ def one_drift(seed: int, deals_a_year: float, change: float) -> tuple[bool, floa
         total = had + draws.open_amount[:, 0, 0] + draws.new_amount[:, 0, 0]
         period = outlook.periods[0]
         won = np.nansum(won_between(truth, period.start, period.end)[1])
-        errors.append(float(np.median(total) - won) / float(won))
+        errors.append(float(np.median(total) - won))
     late = truth.at(AT)
     outlook = Outlook(late, "SE", random)
-    return Drift.of(late, outlook.ages).is_drifting, errors[0], errors[1]
+    return Drift.of(late, outlook.ages).is_drifting, errors[0], errors[1], float(won)
 
 
 def of_drift(n: int, pool: ProcessPoolExecutor) -> str:
@@ -282,9 +282,9 @@ def of_drift(n: int, pool: ProcessPoolExecutor) -> str:
                                 ("a third of wins", -0.25, 1_000),
                                 ("half of wins", -0.5, 1_000)):  # fmt: skip
         told = list(pool.map(one_drift, range(n), [size] * n, [change] * n))
-        reported, weighed, plain = (np.array(values) for values in zip(*told, strict=True))
-        rows.append([label, f"{size:,}", f"{100 * reported.mean():.1f} %",
-                     f"{100 * weighed.mean():+.1f}", f"{100 * plain.mean():+.1f}"])  # fmt: skip
+        reported, weighed, plain, won = (np.array(values) for values in zip(*told, strict=True))
+        errors = [f"{100 * one.sum() / won.sum():+.1f}" for one in (weighed, plain)]
+        rows.append([label, f"{size:,}", f"{100 * reported.mean():.1f} %", *errors])
     head = ["lost within the year", "deals a year", "reported", "error, weighed", "error, not"]
     return DRIFT.format(n=n, alarm=FALSE_ALARMS, drift=table_of(head, rows))
 

@@ -406,6 +406,6 @@ def test_a_class_without_deals_of_its_own_does_as_all_do() -> None:
     outlook = Outlook(stays, "SE", np.random.default_rng(1))
     more = replace(stays, classes=(*stays.classes, (True, None)))
     weights = np.ones((1, len(outlook.ages.rows)))
-    told = Hazards.of(more, outlook.ages, weights).of_move
+    told = Hazards.of(more, outlook.ages, weights, outlook.tilt).of_move
     low, high = told[:-1].min(axis=0) - 1e-9, told[:-1].max(axis=0) + 1e-9
     assert ((told[-1] >= low) & (told[-1] <= high)).mean() > 0.8
