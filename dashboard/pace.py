@@ -62,9 +62,7 @@ def pace_lines(connection: duckdb.DuckDBPyConnection) -> list[str]:
             "deal like it was won for."
         )
     if is_drifting:
-        lines.append(
-            "Deals convert otherwise than before (conversion_drift): the forecast knows."
-        )
+        lines.append("Deals convert otherwise than before (conversion_drift): the forecast knows.")
     if rows[0][1] is None:
         lines.append("No goal is stated for this quarter: a sheet goals.csv, docs/operations.md.")
     return lines + _stage_lines(connection)

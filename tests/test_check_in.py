@@ -80,7 +80,7 @@ def with_goal(stays: Stays, amount: float) -> Forecast:
 
 def test_a_healthy_company_stays_and_a_goal_far_off_does_not() -> None:
     stays = company(12, deals_a_year=600).at(AT)
-    healthy = told(with_goal(stays, 5e6))
+    healthy = told(with_goal(stays, 4e6))
     assert healthy["decision"] == STAY and healthy["is_enough"] and healthy["is_moving"]
     assert healthy["n_qualified"] > 0 and healthy["n_without_next_step"] > 0
     far_off = told(with_goal(stays, 9e7))
