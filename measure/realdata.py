@@ -15,7 +15,7 @@ from analysis.stays import COLUMNS, ORDER, Stays
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from publishing.day import Day
-from publishing.marts import read_mart
+from publishing.frames import read_mart
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"

@@ -19,7 +19,7 @@ from analysis import entries, sellers
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from ingestion.landing.inbox import is_new
-from publishing.marts import read_mart
+from publishing.frames import read_mart
 from publishing.sets import PublishedSets
 
 MELLANTID = str(Path(sys.executable).with_name("mellantid"))

@@ -19,9 +19,10 @@ from ingestion.sql import identifier, literal
 from publishing.catalogue import PublishedTable, estimate_tables
 from publishing.check_ins import kept_check_ins, rules_of
 from publishing.forecasts import kept_forecasts
+from publishing.frames import read_mart
 from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
 from publishing.looks import looks_before
-from publishing.marts import PARQUET, read_mart
+from publishing.marts import PARQUET
 from publishing.warehouse import Warehouse
 
 CHECK = "every_estimate_is_coherent"

@@ -17,7 +17,8 @@ from analysis.stays import COLUMNS, ORDER, Stays
 from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.stored import Stored
-from publishing.marts import opened, read_mart
+from publishing.frames import read_mart
+from publishing.marts import opened
 from publishing.warehouse import Warehouse
 
 DAYS = "????-??-??.json"

@@ -13,7 +13,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import duckdb
-import pandas as pd
 
 from ingestion.sql import identifier, literal
 
@@ -58,21 +57,3 @@ def create_views(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     """Create the derived views where the connection stands, over tables that it has."""
     if (folder / VIEWS).exists():
         connection.execute((folder / VIEWS).read_text(encoding="utf-8"))
-
-
-def read_mart(
-    folder: Path, name: str, columns: tuple[str, ...], order: tuple[str, ...]
-) -> pd.DataFrame:
-    """These columns of a mart of a folder, its rows in this order; texts as categories."""
-    with opened(folder) as connection:
-        rows = connection.sql(
-            f"select {', '.join(columns)} from {identifier(name)} order by {', '.join(order)}"
-        )
-        # Of 10 M rows in 16 s, column by column; in 24 s with Arrow's own table kept.
-        frame: pd.DataFrame = rows.to_arrow_table().to_pandas(
-            strings_to_categorical=True,
-            date_as_object=False,
-            split_blocks=True,
-            self_destruct=True,
-        )
-    return frame

@@ -15,7 +15,7 @@ from conftest import MAPPINGS, build, mart, set_company
 from analysis.activities import activity_estimates
 from analysis.estimates import Marts
 from ingestion.home import Home
-from publishing.marts import read_mart
+from publishing.frames import read_mart
 from simulation.histories import simulate
 from simulation.home import write_home
 

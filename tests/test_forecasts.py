@@ -23,7 +23,7 @@ from ingestion.home import Home
 from ingestion.stored import DamagedFile
 from measure import pipelines
 from publishing.forecasts import Distribution, Forecasts, kept_forecasts
-from publishing.marts import read_mart
+from publishing.frames import read_mart
 from simulation.histories import simulate
 from simulation.home import write_home
 

@@ -20,7 +20,7 @@ from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from ingestion.landing.manifest import read_manifests
 from ingestion.landing.receipts import all_receipts
-from publishing.marts import read_mart
+from publishing.frames import read_mart
 
 OLIST_ZONE, OLIST_DAY = "America/Sao_Paulo", date(2018, 11, 14)
 MAVEN_ZONE, MAVEN_DAY = "America/Chicago", date(2017, 12, 31)
