@@ -26,16 +26,19 @@ ACTION_COLUMNS = ("action_on", "scope", "scope_id", "kind", "metric")
 TRIGGER_DAYS, WINDOW_DAYS = 42, 180
 # With fewer in any of the windows nothing is said.
 MIN_COUNT = 10
-# So many times the variance of counts that came by themselves: days are not alike.
+# So many times the variance that accounts tell of: days are not alike.
 OVERDISPERSION = 1.3
 
 
 @dataclass(frozen=True)
 class _Counts:
-    """Events and what they are of (selling days, or exits) in a window."""
+    """Events and what they are of (selling days, or exits) in a window; the variance of the
+    logarithm of their rate (or odds), by account: a deal moves several times.
+    """
 
     events: int
     of: float
+    variance: float
 
     @property
     def rate(self) -> float:
@@ -114,15 +117,21 @@ def _counted(outlook: Outlook, metric: str | None, rows: NDArray[np.bool_], wind
     left = rows & (stays.left >= start) & (stays.left < end)
     forward = int((left & stays.is_forward).sum())
     if metric == "forward_rate":
-        return _Counts(forward, forward + int((left & (stays.to == LOST)).sum()))
+        exits = left & (stays.is_forward | (stays.to == LOST))
+        rate = forward / max(int(exits.sum()), 1)
+        apart = np.bincount(stays.account[exits], stays.is_forward[exits] - rate)
+        spread = max(exits.sum() * rate * (1 - rate), 1e-9)
+        return _Counts(forward, int(exits.sum()), float((apart**2).sum() / spread**2))
     days = outlook.days.by(np.array([start - 1, end - 1]))
     n_days = float(days[1] - days[0])
+    events = left & stays.is_forward
     if metric == "new_deals":
-        arrived = rows & stays.is_arrival & (stays.entered >= start) & (stays.entered < end)
-        return _Counts(int(arrived.sum()), n_days)
+        events = rows & stays.is_arrival & (stays.entered >= start) & (stays.entered < end)
     if metric == "won_deals":
-        return _Counts(int((left & (stays.to == WON)).sum()), n_days)
-    return _Counts(forward, n_days)
+        events = left & (stays.to == WON)
+    by_account = np.bincount(stays.account[events])
+    variance = float((by_account**2).sum()) / max(int(events.sum()), 1) ** 2
+    return _Counts(int(events.sum()), n_days, variance)
 
 
 def _effect(
@@ -141,7 +150,7 @@ def _effect(
         if min(counts.events, rest) < MIN_COUNT or counts.of <= 0:
             return (*nothing, "too_early_to_say")
         logs.append(np.log(counts.events / rest) if is_rate else np.log(counts.rate))
-        variance += OVERDISPERSION * (1 / counts.events + (1 / rest if is_rate else 0.0))
+        variance += OVERDISPERSION * counts.variance
     effect = (logs[1] - logs[0]) - (logs[3] - logs[2])
     half = ndtri((1 + LEVEL) / 2) * np.sqrt(variance)
     said = (
