@@ -46,8 +46,9 @@ class Forecast:
         """The open stays whose deals are still there."""
         ids = self.outlook.stays.journeys[self.outlook.stays.journey[self.outlook.open_rows]]
         place = self._place_of(ids)
-        is_there = (place >= 0) & ~self.open_deals["is_gone"].to_numpy(bool)[place]
-        return np.asarray(self.outlook.open_rows[is_there])
+        # What stands in no list of open deals (place -1) is gone as well.
+        is_gone = np.append(self.open_deals["is_gone"].to_numpy(bool), True)
+        return np.asarray(self.outlook.open_rows[~is_gone[place]])
 
     def _place_of(self, ids: Any) -> Integers:
         index = pd.Index(self.open_deals["deal_id"].astype(object))
