@@ -204,7 +204,7 @@ def _worth(outlook: Outlook, state: int) -> float:
     won = outlook.won[..., -1].mean(axis=1)
     rows = stays.state == state
     share = np.bincount(stays.kind[rows], minlength=len(stays.classes)) / max(rows.sum(), 1)
-    mean = np.array([pool.mean() if len(pool) else 0.0 for pool in outlook.amounts])
+    mean = outlook.mean_amount
     value = mean * outlook.money_per_share.mean()
     moves = np.flatnonzero(hazards.source == state)
     forward = [

@@ -7,6 +7,7 @@ A draw takes one set of rates, one effect of each quarter that all deals share, 
 deal and each deal not yet created by itself.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,9 @@ from analysis.stays import WON
 N_EFFECTS, N_INNER = 4, 50
 N_DRAWS = N_KERNELS * N_EFFECTS * N_INNER
 N_PERIODS = 2
-# Open deals drawn at a time: 50 draws of 20,000 are 4 MB, within a cache.
-CHUNK = 20_000
+# Open deals drawn at a time: 50 draws of so many are 20 MB.
+CHUNK = 100_000
+N_THREADS = 4
 # More wins than this bring an amount of money that is as good as normal.
 MANY_WINS = 300
 
@@ -44,25 +46,29 @@ def draw(outlook: Outlook, rows: Integers, amount: Floats, random: np.random.Gen
     """
     arrived, per_day = outlook.arrivals
     groups = _Groups(outlook, rows, arrived)
-    order = np.argsort(groups.of_open, kind="stable")
-    rows, amount, group = rows[order], amount[order], groups.of_open[order]
-    chance = outlook.open_won(rows, N_PERIODS)
+    open_deals = _OpenDeals(outlook.open_won(rows, N_PERIODS), groups.of_open, groups.n)
     money = outlook.money_per_share
     spread_won, spread_new = outlook.spread_of_moves(), outlook.spread_of_arrivals()
     new = _NewDeals(outlook, groups, arrived, per_day)
     size = (N_DRAWS, len(groups.scopes), N_PERIODS)
     open_amount, new_amount, n_won = (np.zeros(size, dtype=np.float32) for _ in range(3))
-    for number in range(N_KERNELS * N_EFFECTS):
+
+    def of_effect(number: int, random: np.random.Generator) -> None:
         kernel = number // N_EFFECTS
         place = slice(number * N_INNER, (number + 1) * N_INNER)
         effect = random.standard_normal((2, N_PERIODS)) * [[spread_won], [spread_new]]
-        worth = _imputed(outlook, rows, amount, random) * money[kernel]
-        drawn = _open_deals(chance[:, kernel], effect[0], worth, group, groups.n, random)
-        fresh = new.drawn(kernel, effect[1], random)
+        worth = _imputed(outlook, rows, amount, kernel, random) * money[kernel]
+        open_money, open_won = open_deals.drawn(kernel, effect[0], worth, random)
+        new_money, new_won = new.drawn(kernel, effect[1], random)
         for period in range(N_PERIODS):
-            open_amount[place, :, period] = drawn[0][period] @ groups.to_scopes
-            new_amount[place, :, period] = fresh[0][period] @ groups.to_scopes
-            n_won[place, :, period] = (drawn[1][period] + fresh[1][period]) @ groups.to_scopes
+            open_amount[place, :, period] = open_money[period] @ groups.to_scopes
+            new_amount[place, :, period] = new_money[period] @ groups.to_scopes
+            n_won[place, :, period] = (open_won[period] + new_won[period]) @ groups.to_scopes
+
+    n_effects = N_KERNELS * N_EFFECTS
+    with ThreadPoolExecutor(N_THREADS) as pool:
+        for _ in pool.map(of_effect, range(n_effects), random.spawn(n_effects)):
+            pass
     return Draws(groups.scopes, open_amount, new_amount, n_won)
 
 
@@ -96,7 +102,7 @@ class _Groups:
 
 
 def _imputed(
-    outlook: Outlook, rows: Integers, amount: Floats, random: np.random.Generator
+    outlook: Outlook, rows: Integers, amount: Floats, kernel: int, random: np.random.Generator
 ) -> Floats:
     """The amounts; of deals without, that of some deal of the class that was won."""
     missing = np.flatnonzero(np.isnan(amount))
@@ -104,43 +110,50 @@ def _imputed(
     for kind in np.unique(outlook.stays.kind[rows[missing]]):
         some = missing[outlook.stays.kind[rows[missing]] == kind]
         pool = outlook.amounts[kind]
-        worth[some] = random.choice(pool, len(some)) if len(pool) else 0.0
+        times = outlook.amount_times[kernel, kind]
+        worth[some] = random.choice(pool, len(some)) * times if len(pool) else 0.0
     return worth
 
 
-def _open_deals(
-    chance: Floats,
-    effect: Floats,
-    worth: Floats,
-    group: Integers,
-    n_groups: int,
-    random: np.random.Generator,
-) -> tuple[list[Any], list[Any]]:
-    """Of each period, money and deals won by group, of N_INNER draws. `chance` has the probability
-    to be won by the end of each period; rows come by group.
+class _OpenDeals:
+    """Deals that are open, by group: `chance` has the probability to be won by the end of each
+    period (deals, draws of rates, periods).
     """
-    money = [np.zeros((N_INNER, n_groups), dtype=np.float32) for _ in range(N_PERIODS)]
-    deals = [np.zeros((N_INNER, n_groups), dtype=np.float32) for _ in range(N_PERIODS)]
-    limits = _with_effects(chance, effect).astype(np.float32)
-    worth = worth.astype(np.float32)
-    for first in range(0, len(worth), CHUNK):
-        part = slice(first, first + CHUNK)
-        there, starts = np.unique(group[part], return_index=True)
-        draws = random.random((N_INNER, len(worth[part])), dtype=np.float32)
-        before: Any = False
-        for period in range(N_PERIODS):
-            by_then = draws < limits[part, period]
-            won = (by_then & ~before) if period else by_then
-            before = by_then
-            money[period][:, there] += np.add.reduceat(won * worth[part], starts, axis=1)
-            deals[period][:, there] += np.add.reduceat(won, starts, axis=1, dtype=np.float32)
-    return money, deals
+
+    def __init__(self, chance: Floats, group: Integers, n_groups: int) -> None:
+        self.chance, self.n_groups = chance, n_groups
+        parts = (slice(first, first + CHUNK) for first in range(0, len(group), CHUNK))
+        self.groups = [(part, _sums(group[part], n_groups)) for part in parts]
+
+    def drawn(
+        self, kernel: int, effect: Floats, worth: Floats, random: np.random.Generator
+    ) -> tuple[Any, Any]:
+        """Money and deals won in each period, of N_INNER draws and each group."""
+        limits = _with_effects(self.chance[:, kernel], effect).astype(np.float32)
+        money, deals = np.zeros((2, N_PERIODS, self.n_groups, N_INNER), dtype=np.float32)
+        for part, sums in self.groups:
+            draws = random.random((len(limits[part]), N_INNER), dtype=np.float32)
+            worths = sums * worth[part].astype(np.float32)
+            for period in range(N_PERIODS):
+                by_then = (draws < limits[part, period, None]).astype(np.float32)
+                money[period] += worths @ by_then
+                deals[period] += sums @ by_then
+        money[1:] -= money[:-1].copy()
+        deals[1:] -= deals[:-1].copy()
+        return money.swapaxes(1, 2), deals.swapaxes(1, 2)
+
+
+def _sums(group: Integers, n_groups: int) -> Any:
+    """The matrix that sums over the members of each group."""
+    members = np.arange(len(group))
+    ones = np.ones(len(group), dtype=np.float32)
+    return csr_array((ones, (group, members)), shape=(n_groups, len(group)))
 
 
 def _with_effects(chance: Floats, effect: Floats) -> Floats:
     """The chances by the end of each period, the odds within each times its effect."""
-    so_far, answer = np.zeros(len(chance)), []
-    before = np.zeros(len(chance))
+    so_far, answer = np.zeros_like(chance[:, 0]), []
+    before = so_far
     for period in range(chance.shape[1]):
         within = np.clip((chance[:, period] - before) / np.maximum(1 - before, 1e-9), 0, 1)
         times = np.exp(effect[period])
@@ -157,7 +170,7 @@ class _NewDeals:
         self, outlook: Outlook, groups: _Groups, arrived: Integers, per_day: Floats
     ) -> None:
         stays = outlook.stays
-        self.groups, self.amounts = groups, outlook.amounts
+        self.groups, self.amounts, self.times = groups, outlook.amounts, outlook.amount_times
         n_classes, n_states = len(stays.classes), len(stays.states)
         cell = stays.kind[arrived] * n_states + stays.state[arrived]
         rate = np.bincount(cell, per_day, n_classes * n_states).reshape(n_classes, n_states)
@@ -178,21 +191,21 @@ class _NewDeals:
     def drawn(
         self, kernel: int, effect: Floats, random: np.random.Generator
     ) -> tuple[list[Any], list[Any]]:
-        """As `_open_deals`."""
+        """As `_OpenDeals.drawn`."""
         level = random.gamma(self.shape) / self.shape
         money, deals = [], []
         for period in range(N_PERIODS):
             expected = self.expected[period, :, kernel] * level * np.exp(effect[period])
             n = random.poisson(expected[self.groups.kind] * self.share, (N_INNER, self.groups.n))
-            money.append(self._money(n, random))
+            money.append(self._money(n, self.times[kernel], random))
             deals.append(n.astype(np.float32))
         return money, deals
 
-    def _money(self, n: Any, random: np.random.Generator) -> Any:
+    def _money(self, n: Any, times: Floats, random: np.random.Generator) -> Any:
         """What so many deals of each group's class bring."""
         money = np.zeros(n.shape, dtype=np.float32)
         for kind in np.unique(self.groups.kind):
-            pool = self.amounts[kind]
+            pool = self.amounts[kind] * times[kind]
             columns = np.flatnonzero(self.groups.kind == kind)
             few = n[:, columns]
             if not len(pool) or not few.any():

@@ -204,7 +204,7 @@ def _distributions(forecast: Forecast, place: int) -> list[pd.DataFrame]:
     def tell(forecaster: str, part: str, period: int, values: Floats) -> None:
         tables.append(_quantiles(scope, forecaster, part, periods[period].start, values))
 
-    mean = np.array([pool.mean() if len(pool) else 0.0 for pool in outlook.amounts])
+    mean = outlook.mean_amount
     worth = forecast.amount[mine]
     worth = np.where(np.isnan(worth), mean[outlook.stays.kind[forecast.rows[mine]]], worth)
     deals = OpenDeals(

@@ -34,7 +34,7 @@ SPREAD, OF_QUARTERS = 0.08, 4.0
 MIN_OF_QUARTER = 5
 # Wins' worth of amounts by which the money won is drawn to what deals' shares won say.
 OF_AMOUNTS = 10.0
-MIN_AMOUNTS = 10
+MIN_AMOUNTS = 5
 QUARTERS = 4
 
 
@@ -92,12 +92,12 @@ class Outlook:
 
     @cached_property
     def drawn(self) -> Hazards:
-        weights = self.by_account[:, self.stays.account[self.ages.rows]]
-        return Hazards.of(self.stays, self.ages, weights, self.tilt)
+        return Hazards.of(self.stays, self.ages, self.by_account, self.tilt)
 
     @cached_property
     def expected(self) -> Hazards:
-        return Hazards.of(self.stays, self.ages, np.ones((1, len(self.ages.rows))), self.tilt)
+        alike = np.ones((1, self.by_account.shape[1]))
+        return Hazards.of(self.stays, self.ages, alike, self.tilt)
 
     @cached_property
     def won(self) -> Floats:
@@ -194,13 +194,50 @@ class Outlook:
     # --- money -----------------------------------------------------------------------------------
 
     @cached_property
-    def amounts(self) -> list[Floats]:
-        """Of each class, what its deals were won for; of all, where that are few."""
+    def _winners(self) -> list[Integers]:
+        """The stays that tell what deals of each class are won for; classes with few wins are taken
+        together.
+
+        Each win counts once: were a class of few and large deals taken to win what all do, its
+        money would be missing (a tenth of all, at 100 deals a year).
+        """
         rows = self.stays.wins
-        amount, kind = self.stays.left_amount[rows], self.stays.kind[rows]
-        known = ~np.isnan(amount)
-        own = [amount[known & (kind == number)] for number in range(len(self.stays.classes))]
-        return [mine if len(mine) >= MIN_AMOUNTS else amount[known] for mine in own]
+        rows = rows[~np.isnan(self.stays.left_amount[rows])]
+        own = [rows[self.stays.kind[rows] == kind] for kind in range(len(self.stays.classes))]
+        taken: list[int] = []
+        answer: list[Integers] = [rows[:0]] * len(own)
+        for kind in sorted(range(len(own)), key=lambda each: len(own[each])):
+            taken.append(kind)
+            together = np.concatenate([own[each] for each in taken])
+            for each in taken:
+                answer[each] = together
+            if len(together) >= MIN_AMOUNTS:
+                taken = []
+        return answer
+
+    @cached_property
+    def amounts(self) -> list[Floats]:
+        """Of each class, what its deals were won for."""
+        return [self.stays.left_amount[rows] for rows in self._winners]
+
+    @cached_property
+    def mean_amount(self) -> Floats:
+        """Of each class; 0 where nothing was won."""
+        return np.array([pool.mean() if len(pool) else 0.0 for pool in self.amounts])
+
+    @cached_property
+    def amount_times(self) -> Floats:
+        """What the mean amount may be, in terms of `mean_amount`: draws, classes."""
+        n_accounts = self.by_account.shape[1]
+        answer = np.ones((N_KERNELS, len(self.amounts)))
+        for kind, (rows, amount) in enumerate(zip(self._winners, self.amounts, strict=True)):
+            money, n = (
+                self.by_account @ np.bincount(self.stays.account[rows], weight, n_accounts)
+                for weight in (amount, None)
+            )
+            if len(rows) and amount.mean():
+                answer[:, kind] = money / n / amount.mean()
+        return answer
 
     @cached_property
     def money_per_share(self) -> Floats:
@@ -230,9 +267,10 @@ class Outlook:
             return np.ones(len(by_account))
         cell = stays.kind[rows] * len(stays.states) + stays.state[rows]
         share = quotient(np.bincount(cell, is_won[rows]), np.bincount(cell))[cell]
-        weight = by_account[:, stays.account[rows]]
-        got = weight @ np.where(is_won[rows], came_to[rows], 0.0)
-        said = weight @ (stays.amount[rows] * share)
+        got, said = (
+            by_account @ np.bincount(stays.account[rows], money, by_account.shape[1])
+            for money in (np.where(is_won[rows], came_to[rows], 0.0), stays.amount[rows] * share)
+        )
         pseudo = OF_AMOUNTS * stays.amount[rows].mean()
         return np.asarray((got + pseudo) / (said + pseudo))
 

@@ -301,9 +301,9 @@ def _value(now: Plan, scope: Scope, target: Target) -> float:
     rate = now.per_day(scope).sum(axis=1)
     rate = rate / max(rate.sum(), 1e-9)
     if target.state == WON:
-        return float(rate @ now.value)
+        return float(rate @ now.value[0])
     won = now.won[:, 0, target.state, now.outlook.ends[0]]
-    return float(rate @ (now.value * won))
+    return float(rate @ (now.value[0] * won))
 
 
 def _quarters(pace: Pace, was: _Planned, of_now: _Planned) -> pd.DataFrame:

@@ -86,11 +86,12 @@ class Plan:
     ) -> None:
         self.outlook, self.rows = outlook, rows
         stays = outlook.stays
-        mean = np.array([pool.mean() if len(pool) else 0.0 for pool in outlook.amounts])
-        money = outlook.expected_money_per_share
-        self.value = mean * money  # of a deal won, by class
+        mean, money = outlook.mean_amount, outlook.expected_money_per_share
         self.worth = np.where(np.isnan(amount), mean[stays.kind[rows]], amount) * money
         # The first is what the rates are; those drawn after it tell how well they are known.
+        self.worth_times = np.append(1.0, outlook.money_per_share[:N_DRAWN] / money)
+        times = outlook.amount_times[:N_DRAWN]
+        self.value = mean * np.vstack([np.ones_like(mean), times])  # of a win: draws, classes
         drawn = outlook.drawn.of_move[:, :N_DRAWN]
         of_move = np.concatenate([outlook.expected.of_move, drawn], axis=1)
         self.hazards: Hazards = replace(outlook.drawn, of_move=of_move)
@@ -134,6 +135,16 @@ class Plan:
         weight = per_day * scope.is_new
         return np.asarray(np.bincount(cell, weight, size[0] * size[1]).reshape(size))
 
+    def _mixes(self, scope: Scope) -> Floats:
+        """`per_day`, and as many a day of the mix that each draw has: draws, classes, states."""
+        rows, per_day, cell = self._arrivals
+        rate = self.per_day(scope)
+        weight = self.outlook.by_account[:N_DRAWN, self.outlook.stays.account[rows]]
+        drawn = [np.bincount(cell, each, rate.size) for each in weight * per_day * scope.is_new]
+        mixes = np.stack([rate.ravel(), *drawn])
+        mixes *= rate.sum() / mixes.sum(axis=1, keepdims=True)
+        return mixes.reshape(-1, *rate.shape)
+
     # --- money -----------------------------------------------------------------------------------
 
     def solve(self, scope: Scope) -> Solution | None:
@@ -142,10 +153,10 @@ class Plan:
         rate = self.per_day(scope)
         if np.isnan(goals).any() or not (goals > 0).all() or rate.sum() <= 0:
             return None
-        ends = np.array([0, *self.outlook.ends])
+        mixes, ends = self._mixes(scope), np.array([0, *self.outlook.ends])
         days = np.maximum(np.diff(ends), 0)
         # Money that a day's new deals have brought after so many days.
-        brought = np.einsum("ck,c,cbkt->bt", rate, self.value, self.won)
+        brought = np.einsum("bck,bc,cbkt->bt", mixes, self.value, self.won)
         per_quarter = self._by_quarter(brought, ends)
         money, open_money = per_quarter[0], self._open_money(scope)[0]
         booked = np.array([scope.booked, *np.zeros(QUARTERS - 1)])
@@ -196,23 +207,24 @@ class Plan:
         random = np.random.default_rng(self._seed)
         chance = self.open_won[scope.is_open][:, :, -1]
         worth = self.worth[scope.is_open].astype(np.float32)
-        value = self.per_day(scope).sum(axis=1) @ self.value / max(self.per_day(scope).sum(), 1e-9)
+        mixes = self._mixes(scope).sum(axis=2)
+        value = np.maximum((self.value * mixes).sum(axis=1) / mixes.sum(axis=1), 1e-9)
         spread = self.outlook.spread_of_arrivals()
         pools = [pool for pool in self.outlook.amounts if len(pool)]
-        pool = np.concatenate(pools) if pools else np.array([value])
-        pool = pool * (value / max(pool.mean(), 1e-9))
+        pool = np.concatenate(pools) if pools else np.ones(1)
+        pool = pool / max(pool.mean(), 1e-9)
         had, marks, owner, amounts = [], [], [], []
         for kernel in range(chance.shape[1]):
             n = N_SAFE // chance.shape[1]
             won = random.random((n, len(worth)), dtype=np.float32) < chance[:, kernel]
-            had.append(won @ worth)
-            expected = MOST_SAFE * new_money[kernel] / max(value, 1e-9)
+            had.append(won @ worth * self.worth_times[kernel])
+            expected = MOST_SAFE * new_money[kernel] / value[kernel]
             effect = np.exp(random.standard_normal(n) * spread)
             count = random.poisson(np.minimum(expected, 2_000) * effect)
             scale = max(expected / 2_000, 1.0)
             owner.append(np.repeat(np.arange(n) + kernel * n, count))
             marks.append(random.random(count.sum()) * MOST_SAFE)
-            amounts.append(random.choice(pool, count.sum()) * scale)
+            amounts.append(random.choice(pool, count.sum()) * value[kernel] * scale)
         lacking = goals - scope.booked - np.concatenate(had)
         of, mark, amount = (np.concatenate(parts) for parts in (owner, marks, amounts))
         order = np.lexsort((mark, of))

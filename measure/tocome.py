@@ -152,7 +152,7 @@ def _told(
     then, periods = outlook.stays, outlook.periods
     found = {"mellantid": had + draws.open_amount[:, 0, 0] + draws.new_amount[:, 0, 0]}
     new = random.permutation(draws.new_amount[:, 0, 0])
-    mean = np.array([pool.mean() if len(pool) else 0.0 for pool in outlook.amounts])
+    mean = outlook.mean_amount
     worth = np.where(np.isnan(deals.worth), mean[then.kind[deals.rows]], deals.worth)
     for name, each in of_open_deals(then, replace(deals, worth=worth), periods, random).items():
         found[name] = had + each[0] + new[: len(each[0])]
@@ -337,7 +337,7 @@ def main(n: int) -> None:
     warnings.simplefilter("ignore")
     begin = time.monotonic()
     with ProcessPoolExecutor(2) as pool:
-        parts = [of_forecasts(n, pool), of_drift(n, pool), of_pace(n, pool), of_focus(n, pool)]
+        parts = [of_forecasts(n, pool), of_drift(n // 2, pool), of_pace(n, pool), of_focus(n, pool)]
     parts.append(of_real())
     head = HEAD.format(
         day=date.today(), n=n, cores=os.cpu_count(), minutes=(time.monotonic() - begin) / 60

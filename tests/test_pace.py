@@ -16,7 +16,7 @@ from analysis.balance import pipe_coverage, stage_balance
 from analysis.forecast import N_DRAWS, won_between
 from analysis.forecasts import forecast_tables
 from analysis.goals import Goals
-from analysis.outlook import Outlook, Period, quarters
+from analysis.outlook import MIN_AMOUNTS, Outlook, Period, quarters
 from analysis.pace import Pace, pace_tables
 from analysis.plan import ahead_by
 from analysis.renewal import LAST_AGE, SPANS, Hazards, reached_from_age, won_within
@@ -401,11 +401,20 @@ def test_periods() -> None:
                      Period(np.datetime64("2027-01-01"), np.datetime64("2027-03-31"))]  # fmt: skip
 
 
+def test_each_win_tells_once_what_deals_are_won_for() -> None:
+    outlook = Outlook(company(9, deals_a_year=60).at(np.datetime64("2024-12-31")), "SE",
+                      np.random.default_rng(1))  # fmt: skip
+    stays = outlook.stays
+    n_wins = np.bincount(stays.kind[stays.wins], minlength=len(stays.classes))
+    assert 0 < n_wins.min() < MIN_AMOUNTS  # one class has few of its own
+    assert n_wins @ outlook.mean_amount == pytest.approx(stays.left_amount[stays.wins].sum())
+
+
 def test_a_class_without_deals_of_its_own_does_as_all_do() -> None:
     stays = company(9, deals_a_year=400).at(np.datetime64("2024-12-31"))
     outlook = Outlook(stays, "SE", np.random.default_rng(1))
     more = replace(stays, classes=(*stays.classes, (True, None)))
-    weights = np.ones((1, len(outlook.ages.rows)))
-    told = Hazards.of(more, outlook.ages, weights, outlook.tilt).of_move
+    alike = np.ones((1, stays.account.max() + 1))
+    told = Hazards.of(more, outlook.ages, alike, outlook.tilt).of_move
     low, high = told[:-1].min(axis=0) - 1e-9, told[:-1].max(axis=0) + 1e-9
     assert ((told[-1] >= low) & (told[-1] <= high)).mean() > 0.8
