@@ -1,4 +1,4 @@
-"""Commands about what a home holds: status, verify, rollback.
+"""Commands about what a home holds: open, status, verify, rollback.
 
 Belongs here: their arguments and what they say.
 """
@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from cli.messages import UNFINISHED, errors_as_messages, said_of_rejects, say
+from cli.messages import UNFINISHED, errors_as_messages, said_of_rejects, say, shown
 from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing.inbox import inbox_files, is_new
@@ -17,6 +17,23 @@ from ingestion.landing.report import last_report
 from publishing.lease import holder, lease
 from publishing.sets import PublishedSets
 from publishing.verification import verify_home
+
+
+@click.command("open")
+@click.pass_obj
+def open_page(home_path: str) -> None:
+    """Open the pages of the current set in a browser."""
+    with errors_as_messages():
+        home = Home.at(home_path)
+        published = PublishedSets(home)
+        page = published.link / "site" / "index.html"
+        if not page.exists():
+            raise UserError(
+                f"home {home.root}: no pages are published there; `mellantid run` first"
+            )
+        say(f"page       {shown(page)}")
+        if click.launch(str(page.absolute())) != 0:
+            say("           no browser could be started here: open that file in one")
 
 
 @click.command()

@@ -7,7 +7,7 @@ import click
 
 from cli.experimenting import experiment
 from cli.forecasting import backtest, check_in
-from cli.looking import rollback, status, verify
+from cli.looking import open_page, rollback, status, verify
 from cli.running import reconstruct, run
 from cli.simulating import simulate
 from cli.taking_in import ingest, map_file, tally
@@ -22,8 +22,8 @@ def main(context: click.Context, home: str) -> None:
     context.obj = home
 
 
-for command in (run, check_in, reconstruct, backtest, ingest, map_file, tally, experiment, status,
-                verify, rollback, simulate):  # fmt: skip
+for command in (run, open_page, check_in, reconstruct, backtest, ingest, map_file, tally,
+                experiment, status, verify, rollback, simulate):  # fmt: skip
     main.add_command(command)
 
 

@@ -100,6 +100,8 @@ def _say_published(home: Home, sets: PublishedSets, folder: Path, manifest: SetM
         )
     say("")
     say(first_page.text(folder))
+    say("")
+    say(f"pages      {shown(where / 'site' / 'index.html')} (mellantid open)")
 
 
 def _say_failure(sets: PublishedSets, day: date, failure: Failure) -> int:

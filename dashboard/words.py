@@ -1,11 +1,15 @@
 """The words of the check-in in English and Swedish, and how each writes numbers.
 
-Belongs here: sentences. Does not belong here: which of them are said (check_in).
+Belongs here: sentences of the check-in, forms of numbers and days. Does not belong here: which of
+them are said (check_in), the words of the pages (page_words.yml).
 """
 
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 EN = {
     "title": "Check-in",
@@ -105,6 +109,23 @@ SV = {
     "no_goal": "Inget mål är angivet (goals.csv): takt och chans kräver ett",
     "foot": "Dagar är säljdagar. Ur tabellerna för {day}; varje tal står i en publicerad tabell.",
 }  # fmt: skip
+# English and Swedish of the pages.
+_OF_PAGES = yaml.safe_load((Path(__file__).parent / "page_words.yml").read_text(encoding="utf-8"))
+
+# As d3-format and d3-time-format have them.
+LOCALE_SV = {
+    "formatLocale": {"decimal": ",", "thousands": "\u00a0", "grouping": [3],
+                     "currency": ["", "\u00a0kr"], "minus": "−"},
+    "timeFormatLocale": {
+        "dateTime": "%Y-%m-%d %X", "date": "%Y-%m-%d", "time": "%H:%M:%S", "periods": ["fm", "em"],
+        "days": ["söndag", "måndag", "tisdag", "onsdag", "torsdag", "fredag", "lördag"],
+        "shortDays": ["sön", "mån", "tis", "ons", "tors", "fre", "lör"],
+        "months": ["januari", "februari", "mars", "april", "maj", "juni", "juli", "augusti",
+                   "september", "oktober", "november", "december"],
+        "shortMonths": ["jan", "feb", "mars", "apr", "maj", "juni", "juli", "aug", "sep", "okt",
+                        "nov", "dec"],
+    },
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,7 +135,18 @@ class Words:
     language: str
 
     def __call__(self, name: str, **values: Any) -> str:
-        return (SV if self.language == "sv" else EN)[name].format(**values)
+        own = SV if self.language == "sv" else EN
+        said = own[name] if name in own else _OF_PAGES["said"][name][self._place]
+        return said.format(**values)
+
+    @property
+    def _place(self) -> int:
+        return 1 if self.language == "sv" else 0
+
+    def term(self, name: str) -> str:
+        """What a table calls something, as people do; what is not known by name stays."""
+        terms = _OF_PAGES["terms"]
+        return str(terms[name][self._place]) if name in terms else name.replace("_", " ")
 
     def number(self, value: float | None, sign: bool = False) -> str:
         """Whole; – where unknown."""
@@ -132,6 +164,27 @@ class Words:
             return "–"
         rounded = round(100 * share)
         return {0: "< 1\u00a0%", 100: "> 99\u00a0%"}.get(rounded, f"{rounded}\u00a0%")
+
+    def points(self, difference: float | None) -> str:
+        """A difference of shares, in percentage points."""
+        if difference is None:
+            return "–"
+        text = f"{100 * difference:+.1f}".replace("-", "−")
+        return text.replace(".", ",") if self.language == "sv" else text
+
+    def times(self, value: float | None) -> str:
+        if value is None:
+            return "–"
+        text = f"{value:,.1f} ×"
+        return text.replace(",", "\u00a0").replace(".", ",") if self.language == "sv" else text
+
+    def quarter(self, start: date) -> str:
+        number = (start.month + 2) // 3
+        return f"{start.year} kv {number}" if self.language == "sv" else f"{start.year} Q{number}"
+
+    def locale(self) -> dict[str, Any]:
+        """How charts write numbers and times: what vega-embed takes, nothing for English."""
+        return LOCALE_SV if self.language == "sv" else {}
 
     def answer(self, value: bool | None) -> str:
         return self("unknown" if value is None else "yes" if value else "no")

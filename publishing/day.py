@@ -12,7 +12,10 @@ passes between them lies in the home.
 import uuid
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
+from dashboard.site.parts import SetFacts
+from dashboard.site.writing import write_site
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from ingestion.landing.report import Report, save_report
@@ -96,12 +99,22 @@ class Day:
         self.results.store("expectation", results)
         return results
 
+    def write_pages(self, folder: Path, facts: SetFacts) -> None:
+        """What people look at, from the tables of the set in `folder`."""
+        self.say("writing pages")
+        write_site(folder, self.home.company().language, facts)
+
     def publish(self, lease: Lease) -> SetManifest:
         """Publish the set if every expected check has a result and none failed; else Refused."""
         results = self.results.require(expected_checks())
         self.say("publishing")
         manifest = PublishedSets(self.home).publish(
-            self.warehouse, published_tables(), results, lease, self.results.run_id
+            self.warehouse,
+            published_tables(),
+            results,
+            lease,
+            self.results.run_id,
+            self.write_pages,
         )
         keep_looks(self.warehouse)
         keep_forecasts(self.warehouse)

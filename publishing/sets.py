@@ -3,7 +3,8 @@
 Belongs here: the published folder, schema compatibility, retention, rollback.
 Does not belong here: what is allowed to be published (`gate`), what the tables hold (dbt).
 
-published/<run>/       marts.duckdb, <table>.parquet, views.sql, docs/, manifest.json; never changed
+published/<run>/       marts.duckdb, <table>.parquet, views.sql, site/, docs/, manifest.json; never
+                       changed
 published/current      symbolic link to one of them, replaced by rename
 published/status.js    what is current, and whether a later run was refused; outside the sets
 published/switches.json    which sets were current, one after the other
@@ -12,17 +13,18 @@ published/switches.json    which sets were current, one after the other
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
 import duckdb
 
+from dashboard.site.parts import Check, LandedFile, SetFacts
 from ingestion.errors import UserError
 from ingestion.files import damaged, file_hash, fsync_folder
 from ingestion.home import Home
-from ingestion.landing.manifest import read_manifests
+from ingestion.landing.manifest import LoadManifest, read_manifests
 from ingestion.sql import identifier, literal
 from ingestion.stored import DamagedFile
 from publishing import schema
@@ -109,8 +111,10 @@ class PublishedSets:
         results: list[CheckResult],
         lease: Lease,
         run_id: str,
+        write_pages: Callable[[Path, SetFacts], None],
     ) -> SetManifest:
-        """Write the set, verify it in a fresh process, make it current. Returns its manifest.
+        """Write the set, with what `write_pages` adds to its folder, verify it in a fresh process,
+        make it current. Returns its manifest.
 
         Raises Refused if a published column would go without a new schema version or if what
         was written does not read back the same, LeaseHeld if a later run has taken over.
@@ -125,6 +129,7 @@ class PublishedSets:
             shutil.copytree(warehouse.docs, temporary / "docs")
         inputs = warehouse.inputs()
         loads = read_manifests(self.home, inputs.loads)
+        write_pages(temporary, _told(name, warehouse, loads, results))
         written = [path for path in sorted(temporary.rglob("*")) if path.is_file()]
         manifest = SetManifest(
             run=name,
@@ -252,6 +257,18 @@ class PublishedSets:
     def save_status(self, refused: Failure | None = None, is_cleared: bool = False) -> Status:
         """Replace status.js; see `write_status`."""
         return write_status(self.folder, self.whole_current(), refused, is_cleared)
+
+
+def _told(
+    name: str, warehouse: Warehouse, loads: list[LoadManifest], results: list[CheckResult]
+) -> SetFacts:
+    """What pages tell of a set besides its tables."""
+    files = [
+        LandedFile(load.file_kind, load.known_at, load.accepted, load.quarantined, load.rules)
+        for load in loads
+    ]
+    checks = [Check(result.name, result.outcome, result.detail) for result in results]
+    return SetFacts(name, warehouse.as_of, files, checks)
 
 
 def _write_tables(

@@ -13,7 +13,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "ingestion": set(),
     "analysis": set(),
     "simulation": set(),
-    "publishing": {"ingestion", "analysis"},
+    "publishing": {"ingestion", "analysis", "dashboard"},
     "dashboard": {"ingestion"},
     "dagster_project": {"ingestion", "publishing"},
     "cli": {"ingestion", "publishing", "dagster_project", "dashboard", "simulation"},

@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from conftest import build_by_dbt, hashes
 
+from dashboard.site.parts import SetFacts
 from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing.manifest import undamaged
@@ -49,12 +50,18 @@ def published(built: Home) -> PublishedSets:
     return PublishedSets(built)
 
 
+def no_pages(folder: Path, facts: SetFacts) -> None:
+    """They have a test of their own."""
+
+
 def put_out(published: PublishedSets, as_of: date = DAY) -> Path:
     """One publish of what is built, as if it had been built for `as_of`."""
     warehouse = Warehouse(published.home, DAY)
     warehouse.as_of = as_of
     with lease(published.home, "test") as held:
-        manifest = published.publish(warehouse, catalogue.published_models(), [], held, "run")
+        manifest = published.publish(
+            warehouse, catalogue.published_models(), [], held, "run", no_pages
+        )
     return published.folder / manifest.run
 
 
@@ -213,7 +220,7 @@ def test_an_overtaken_run_does_not_publish(published: PublishedSets) -> None:
         stale = Lease(later.path, later.epoch - 1)
         warehouse = Warehouse(published.home, DAY)
         with pytest.raises(LeaseHeld, match="overtaken"):
-            published.publish(warehouse, catalogue.published_models(), [], stale, "run")
+            published.publish(warehouse, catalogue.published_models(), [], stale, "run", no_pages)
     assert published.current() == good
 
 

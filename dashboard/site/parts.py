@@ -1,0 +1,216 @@
+"""What a page is made of: filters, sections, charts, tables.
+
+Belongs here: their form, and reading rows of a published set.
+Does not belong here: which of them a page has; new figures.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import duckdb
+
+from dashboard.words import Words
+from ingestion.shown import printable
+
+# What rows are filtered by; those of GROUPS one at a time, together called `group`: the tables
+# have figures of each, not of two at once.
+GROUPS = ("segment", "business_area", "seller", "source")
+EVERYTHING = "all"
+
+# Names of what rows have ids of; one without a name is shown as its id without the system.
+NAMES = """
+    create temp macro bare(id) as regexp_replace(id, '^[^:]*:', '');
+    create temp view stage_names as
+    select
+        pipeline_id, stage_id, stage_rank, stage_kind, role,
+        coalesce(label, bare(stage_id)) as stage
+    from dim_stages;
+    create temp macro group_key(dimension, value) as
+        if(dimension in ('all', 'company'), 'all', dimension || '=' || coalesce(value, ''));
+    create temp macro label_of(dimension, value) as coalesce(
+        (select any_value(name) from dim_sellers where dimension = 'seller' and seller_id = value),
+        if(dimension = 'seller', bare(value), value), '(unknown)'
+    );
+"""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One of the page's filters; `value` is what it starts with."""
+
+    name: str
+    label: str
+    options: list[tuple[str, str]]
+    value: str
+
+    @property
+    def is_group(self) -> bool:
+        return self.name in GROUPS
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells as text, the first the row's header; `keys`: for which filters it is shown."""
+
+    cells: list[str]
+    keys: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Table:
+    head: list[str]
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what stands under it. `chart` is a Vega-Lite specification, `table` what it
+    shows, as text; `lines` are sentences. `evidence`: observed, randomised, or none of them.
+    """
+
+    title: str
+    notes: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    chart: dict[str, Any] | None = None
+    table: Table | None = None
+    evidence: str | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    name: str
+    filters: list[Filter]
+    sections: list[Section]
+
+
+@dataclass(frozen=True)
+class LandedFile:
+    """What became of one export; rules name why records are quarantined, and how many."""
+
+    file_kind: str
+    known_at: str
+    accepted: int
+    quarantined: int
+    rules: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    outcome: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """What the tables of a set do not tell of it."""
+
+    run: str
+    as_of: date
+    files: list[LandedFile]
+    checks: list[Check]
+
+
+class Source:
+    """The tables of a set, and the words they are told in."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, words: Words) -> None:
+        self.connection, self.words = connection, words
+        connection.execute(NAMES)
+
+    def rows(self, query: str, **parameters: Any) -> list[dict[str, Any]]:
+        """Rows as dictionaries; texts cannot write lines of their own."""
+        found = self.connection.execute(query, parameters)
+        names = [column[0] for column in found.description]
+        return [
+            {
+                name: printable(v) if isinstance(v, str) else v
+                for name, v in zip(names, row, strict=True)
+            }
+            for row in found.fetchall()
+        ]
+
+    def head(self, names: str) -> list[str]:
+        """Words of a table's head."""
+        return [self.words(name) for name in names.split()]
+
+    def numbers(self, row: dict[str, Any], names: str) -> list[str]:
+        return [self.words.number(row[name]) for name in names.split()]
+
+    def options(self, query: str) -> list[tuple[str, str]]:
+        return [(row["value"], row["label"]) for row in self.rows(query)]
+
+    def groups(self, names: Iterable[str] = GROUPS) -> list[Filter]:
+        """A filter for each group by which deals are known to differ."""
+        words, found = self.words, []
+        for name in names:
+            options = self.options(
+                f"""
+                select distinct
+                    dimension_value as value, label_of('{name}', dimension_value) as label
+                from conversion_estimates
+                where dimension = '{name}' and dimension_value is not null order by label, value
+                """
+            )
+            if len(options) > 1:
+                every = (EVERYTHING, words("everything"))
+                found.append(Filter(name, words(name), [every, *options], EVERYTHING))
+        return found
+
+    def pipelines(self) -> list[Filter]:
+        """Pipelines, the one that most deals entered first, those of leads last."""
+        options = self.options(
+            """
+            select coalesce(pipeline_id, '') as value, coalesce(bare(pipeline_id), '–') as label
+            from conversion_estimates left join stage_names using (pipeline_id, stage_id)
+            where dimension = 'all' and definition_id = 'won'
+            group by pipeline_id
+            order by coalesce(bool_and(role = 'lead'), false), max(n_entered) desc, pipeline_id
+            """
+        )
+        return (
+            [Filter("pipeline", self.words("pipeline"), options, options[0][0])] if options else []
+        )
+
+    def horizons(self) -> list[Filter]:
+        """Days within which it is asked what became of deals; first the longest that is told."""
+        rows = self.rows(
+            """
+            select horizon_days as days, bool_or(estimated_rate is not null) as is_told
+            from conversion_estimates where dimension = 'all' and definition_id = 'won'
+            group by horizon_days order by horizon_days
+            """
+        )
+        told = [str(row["days"]) for row in rows if row["is_told"]]
+        if not told:
+            return []
+        options = [(days, self.words("n_days", n=days)) for days in told]
+        return [Filter("horizon", self.words("horizon"), options, told[-1])]
+
+
+def bare(name: str) -> str:
+    """An id without its system."""
+    return name.partition(":")[2] or name
+
+
+def rate(source: Source, row: dict[str, Any]) -> list[str]:
+    """A share and its interval, or that it cannot be told."""
+    words = source.words
+    if row["value"] is None:
+        return [words("too_little"), "–"]
+    interval = f"{words.percent(row['low'])} – {words.percent(row['high'])}"
+    return [words.percent(row["value"]), interval]
+
+
+def keys_of(row: dict[str, Any], names: Iterable[str]) -> dict[str, str]:
+    return {name: str(row[name]) for name in names if name in row}
+
+
+def table_of(
+    head: list[str], rows: list[dict[str, Any]], cells: Any, keys: Iterable[str] = ()
+) -> Table:
+    """A table with `cells(row)` for each row, shown for the filters `keys`."""
+    keys = list(keys)
+    return Table(head, [Row(cells(row), keys_of(row, keys)) for row in rows])
