@@ -53,9 +53,18 @@ class Charts:
         self.first = {each.name: each.value for each in filters if not each.is_group}
 
     def _finished(
-        self, chart: Any, rows: list[dict[str, Any]], what: str, height: Any = None
+        self,
+        chart: Any,
+        rows: list[dict[str, Any]],
+        what: str,
+        height: float = 100,
+        step: float | None = None,
     ) -> dict[str, Any]:
-        """With its rows, answering to the filters, as wide as the page."""
+        """With its rows, answering to the filters, as wide as the page.
+
+        `step`: the height of one label; how many there are follows from the filters (site.js).
+        Vega-Lite's own steps complain in the browser's log of every chart as wide as its page.
+        """
         there = set(rows[0]) if rows else set()
         params, asked = [], []
         for name, value in {**self.first, "group": EVERYTHING}.items():
@@ -66,14 +75,16 @@ class Charts:
             chart = chart.transform_filter(" && ".join(asked))
         if params:
             chart = chart.add_params(*params)
-        chart = chart.properties(
-            width="container", description=what, **({"height": height} if height else {})
-        )
-        spec: dict[str, Any] = chart.to_dict()
+        spec: dict[str, Any] = chart.properties(
+            width="container", height=height, description=what
+        ).to_dict()
         spec["data"] = {"values": [{k: number_of(v) for k, v in row.items()} for row in rows]}
         spec.pop("datasets", None)
+        for layer in spec.get("layer", []):
+            layer.pop("data", None)
         spec["config"] = CONFIG
         spec["autosize"] = {"type": "fit-x", "contains": "padding"}
+        spec["usermeta"] = {"step": step}
         return spec
 
     def intervals(
@@ -89,6 +100,7 @@ class Charts:
         `colour`: a field by which several of a label are told apart. `zero`: a rule there.
         """
         words = self.words
+        rows = [row for row in rows if None not in (row["value"], row["low"], row["high"])]
         base = _chart()
         y = alt.Y("label:N", sort=alt.EncodingSortField("place", order="ascending"), title=None)
         axis = alt.Axis(format=form, tickCount=5)
@@ -107,7 +119,7 @@ class Charts:
                 "color": alt.Color(f"{colour}:N", scale=scale, title=None),
                 "yOffset": alt.YOffset(f"{colour}:N"),
             }
-        rules = base.mark_rule(strokeWidth=2).encode(
+        rules = base.mark_rule(aria=False, strokeWidth=2).encode(
             y=y, x=alt.X("low:Q", title=title, axis=axis), x2="high:Q", **more
         )
         points = base.mark_point(filled=True, size=70, opacity=1).encode(
@@ -116,13 +128,13 @@ class Charts:
         # Beside each: of how many it tells.
         layers = [rules, points]
         if not colour:
-            layers.append(base.mark_text(align="left", dx=6, dy=-8, fontSize=11).encode(
+            layers.append(base.mark_text(aria=False, align="left", dx=6, dy=-8, fontSize=11).encode(
                 y=y, x="value:Q", text=alt.Text("n_text:N")))  # fmt: skip
         if zero:
-            line = base.mark_rule(color=GREY, strokeDash=[4, 3])
+            line = base.mark_rule(aria=False, color=GREY, strokeDash=[4, 3])
             layers.insert(0, line.encode(x=alt.datum(0)))
         step = STEP * (1.4 if colour else 1.2)
-        return self._finished(alt.layer(*layers), rows, title, alt.Step(step))
+        return self._finished(alt.layer(*layers), rows, title, step=step)
 
     def fan(self, rows: list[dict[str, Any]], title: str) -> dict[str, Any]:
         """Of each `label` (a quarter), low to high and the middle, what is booked, and the goal."""
@@ -141,7 +153,7 @@ class Charts:
         had = base.mark_bar(size=8, color=GREEN).encode(y=y, x=alt.X("had:Q"), tooltip=tooltip)
         middle = base.mark_tick(size=24, thickness=3, color=BLUE).encode(y=y, x="value:Q")
         goal = base.mark_tick(size=36, thickness=3, color=ORANGE).encode(y=y, x="goal:Q")
-        return self._finished(alt.layer(span, had, middle, goal), rows, title, alt.Step(48))
+        return self._finished(alt.layer(span, had, middle, goal), rows, title, step=48)
 
     def heat(self, rows: list[dict[str, Any]], title: str) -> dict[str, Any]:
         """Of each month and stage a share; grey where it is too early to tell."""
@@ -159,7 +171,7 @@ class Charts:
                             scale=alt.Scale(scheme="blues", domainMin=0)),
         )  # fmt: skip
         early = base.mark_rect(color=GREY, opacity=0.3).transform_filter("datum.value == null")
-        return self._finished(alt.layer(early, told), rows, title, alt.Step(STEP))
+        return self._finished(alt.layer(early, told), rows, title, step=STEP)
 
     def waterfall(self, rows: list[dict[str, Any]], title: str) -> dict[str, Any]:
         """Bars from `low` to `high`, one after the other, of three kinds."""
@@ -175,7 +187,7 @@ class Charts:
                      alt.Tooltip("amount:Q", format="+,.0f", title=title),
                      alt.Tooltip("n:Q", title=words("deals_n"))],
         )  # fmt: skip
-        return self._finished(bars, rows, title, alt.Step(STEP))
+        return self._finished(bars, rows, title, step=STEP)
 
     def weeks(self, rows: list[dict[str, Any]], title: str) -> dict[str, Any]:
         """Per week and stage by how much it filled (above 0) or drained."""
@@ -191,7 +203,7 @@ class Charts:
                      alt.Tooltip("label:N", title=words("stage")),
                      *(alt.Tooltip(f"{name}:Q", title=said) for name, said in shown)],
         )  # fmt: skip
-        return self._finished(rects, rows, title, alt.Step(STEP))
+        return self._finished(rects, rows, title, step=STEP)
 
     def flow(self, rows: list[dict[str, Any]], title: str) -> dict[str, Any]:
         """Bands from step to step (`band`, `step`, `top`, `bottom`, `kind`), and names beside them
@@ -212,7 +224,7 @@ class Charts:
                      alt.Tooltip("n:Q", title=words("deals_n"))],
         )  # fmt: skip
         names = base.transform_filter("isValid(datum.label)").mark_text(
-            align="left", baseline="middle", dx=3, fontSize=11, limit=130
+            aria=False, align="left", baseline="middle", dx=3, fontSize=11, limit=130
         ).encode(x="step:Q", y="at:Q", text="label:N")  # fmt: skip
         return self._finished(alt.layer(bands, names), rows, title, 420)
 
@@ -228,11 +240,11 @@ class Charts:
         )  # fmt: skip
         axis = alt.Axis(format="+.0%")
         colour = alt.Color("label:N", title=None, scale=alt.Scale(range=[BLUE, ORANGE, GREEN]))
-        rules = base.mark_rule(strokeWidth=2).encode(
+        rules = base.mark_rule(aria=False, strokeWidth=2).encode(
             y=alt.Y("low:Q", title=title, axis=axis), y2="high:Q", color=colour
         )
         points = base.mark_point(filled=True, size=60).encode(y="value:Q", color=colour)
-        zero = _chart().mark_rule(color=GREY, strokeDash=[4, 3])
+        zero = _chart().mark_rule(aria=False, color=GREY, strokeDash=[4, 3])
         layers = alt.layer(zero.encode(y=alt.datum(0)), rules, points)
         return self._finished(layers, rows, title, 240)
 

@@ -2,7 +2,7 @@
 "use strict";
 const page = JSON.parse(document.getElementById("page").textContent);
 const selects = [...document.querySelectorAll("select[data-filter]")];
-const views = [];
+const views = {};
 
 // What is chosen; of the groups one at a time, as the tables have figures of each.
 function chosen() {
@@ -16,27 +16,41 @@ function chosen() {
   return values;
 }
 
+// Whether a row is shown: it is so of everything it does not speak of.
+function isShown(row, values) {
+  return Object.entries(values).every(([key, value]) => !(key in row)
+    || (key !== "group" && value === "all") || String(row[key]) === value);
+}
+
 function apply() {
   const values = chosen();
   for (const table of document.querySelectorAll("table")) {
     let shown = 0;
     for (const row of table.tBodies[0].rows) {
-      row.hidden = Object.entries(row.dataset).some(([key, value]) => key === "group"
-        ? values.group !== value
-        : key in values && values[key] !== "all" && values[key] !== value);
+      row.hidden = !isShown(row.dataset, values);
       shown += !row.hidden;
     }
     table.parentElement.querySelector(".empty").hidden = shown > 0;
   }
-  for (const [chart, view] of views) {
-    const signals = view.getState({ signals: (name) => name in values, data: () => false }).signals;
-    for (const name of Object.keys(signals)) view.signal(name, values[name]);
-    view.runAsync().then(() => {
-      const isEmpty = !chart.querySelector(".role-mark path");
-      chart.classList.toggle("nothing", isEmpty);
-      chart.parentElement.querySelector(".empty").hidden = !isEmpty;
-    });
-  }
+  for (const id of Object.keys(page.charts)) draw(id, values);
+}
+
+// What no row is shown of is not drawn: a scale without values complains.
+function draw(id, values) {
+  const chart = document.getElementById(id), spec = page.charts[id];
+  const rows = spec.data.values.filter((row) => isShown(row, values));
+  chart.classList.toggle("nothing", !rows.length);
+  chart.parentElement.querySelector(".empty").hidden = rows.length > 0;
+  if (!rows.length) return;
+  const options = { actions: false, renderer: "svg", ...page.locale };
+  for (const parameter of spec.params || []) parameter.value = values[parameter.name];
+  views[id] = views[id] || vegaEmbed(chart, spec, options).then((result) => result.view);
+  views[id].then((view) => {
+    for (const { name } of spec.params || []) view.signal(name, values[name]);
+    const labels = new Set(rows.map((row) => row.label));
+    if (spec.usermeta.step) view.height(labels.size * spec.usermeta.step);
+    view.runAsync();
+  });
 }
 
 for (const select of selects) {
@@ -46,14 +60,6 @@ for (const select of selects) {
         if (other !== select && "group" in other.dataset) other.value = "all";
       }
     }
-    apply();
-  });
-}
-for (const [id, spec] of Object.entries(page.charts)) {
-  const options = { actions: false, renderer: "svg", ...page.locale };
-  const chart = document.getElementById(id);
-  vegaEmbed(chart, spec, options).then((result) => {
-    views.push([chart, result.view]);
     apply();
   });
 }

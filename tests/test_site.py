@@ -1,0 +1,291 @@
+"""The pages in a real browser: what they show is what the tables hold, for every company.
+
+Chromium is Debian's; it is installed where the tests may.
+"""
+
+import csv
+import io
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import build
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from dashboard.site.writing import NAMES
+from dashboard.words import Words
+from ingestion.home import Home
+from publishing import catalogue
+from publishing.day import Day
+from publishing.lease import lease
+from publishing.sets import PublishedSets
+from simulation.histories import simulate
+from simulation.home import write_home
+
+DAY = date(2026, 6, 30)
+FILES = {name: "index.html" if name == "check_in" else f"{name}.html" for name in NAMES}
+# Names as strangers have them; the last has a right-to-left override.
+NASTY = {
+    "Seller": '"><img src=x onerror="window.ran=1">',
+    "Referrals": "{{ 7 * 7 }} ${window.ran=1} <script>window.ran=1</script>",
+    "Negotiation": "Förhandling 'slut' \u202egnissim",
+}
+# How the pages looked, to look at.
+SHOTS = Path(__file__).parents[1] / "screenshots"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or installed()
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-component-update",
+                  "--disable-background-networking", "--disable-sync", "--no-first-run"],
+        )  # fmt: skip
+
+
+def installed() -> str:
+    if os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        subprocess.run(
+            ["apt-get", "install", "-qq", "-y", "chromium"], check=True, stdout=subprocess.DEVNULL
+        )
+    found = shutil.which("chromium")
+    if not found:
+        pytest.fail("the pages are tested in Chromium: install Debian's package `chromium`")
+    return found
+
+
+def published(
+    root: Path, n_deals: int, rename: dict[str, str] | None = None, language: str = "en"
+) -> Path:
+    """The folder of a published set of a simulated company (none: of an empty one)."""
+    home = Home.at(root)
+    if n_deals:
+        write_home(simulate(n_deals, 3, DAY), root)
+    home.prepare()
+    text = home.company_file.read_text() if home.company_file.exists() else ""
+    home.company_file.write_text(f"{text}\nlanguage: {language}\n")
+    for old, new in (rename or {}).items():
+        for path in home.inbox.glob("*.csv"):
+            renamed(path, old, new)
+        for path in home.mappings.glob("*.yml"):
+            text = path.read_text(encoding="utf-8")
+            path.write_text(text.replace(f"label: {old}", f"label: {json.dumps(new)}"))
+    build(home, DAY)
+    day = Day(home, DAY, "test", lambda text: None)
+    day.estimate()
+    with lease(home, "test") as held:
+        manifest = PublishedSets(home).publish(
+            day.warehouse, catalogue.published_tables(), [], held, "test", day.write_pages
+        )
+    return home.published / manifest.run
+
+
+def renamed(path: Path, old: str, new: str) -> None:
+    """A CSV whose cells that begin with `old` begin with `new`."""
+    text = path.read_text(encoding="utf-8")
+    head = text.split("\n", 1)[0]
+    dialect = {"delimiter": ";" if head.count(";") > head.count(",") else ","}
+    first, *rows = csv.reader(io.StringIO(text), **dialect)
+    told = io.StringIO()
+    changed = [
+        [new + cell[len(old) :] if cell.startswith(old) else cell for cell in row] for row in rows
+    ]
+    csv.writer(told, quoting=csv.QUOTE_ALL, **dialect).writerows([first, *changed])
+    path.write_text(told.getvalue(), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return published(tmp_path_factory.mktemp("company") / "home", 500)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """30 deals a year, with names that a page must not take for more than text."""
+    return published(tmp_path_factory.mktemp("small") / "home", 60, NASTY, "sv")
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return published(tmp_path_factory.mktemp("empty") / "home", 0)
+
+
+@pytest.fixture(params=["company", "small", "empty"])
+def folder(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.getfixturevalue(request.param)
+    return found
+
+
+class Seen:
+    """A page opened at some width, and what the browser complained of."""
+
+    def __init__(
+        self, browser: Browser, path: Path, width: int = 1440, scheme: Any = "light"
+    ) -> None:
+        self.page: Page = browser.new_page(
+            viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
+        self.complaints: list[str] = []
+        self.page.on("console", lambda said: self.complaints.append(said.text) if said.type in
+                     ("error", "warning") else None)  # fmt: skip
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        here = ("file:", "data:", "blob:")
+        self.page.on("request", lambda asked: None if asked.url.startswith(here)
+                     else self.complaints.append(f"asked for {asked.url}"))  # fmt: skip
+        self.page.goto(path.as_uri())
+        self.page.wait_for_function(
+            "() => [...document.querySelectorAll('.chart:not(.nothing)')]"
+            ".every(chart => chart.querySelector('svg'))",
+            timeout=20_000,
+        )
+
+    def __enter__(self) -> "Seen":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.page.close()
+
+    def rows(self, title: str) -> list[list[str]]:
+        """The cells of the rows that the section's table shows."""
+        found: list[list[str]] = self.page.evaluate(
+            """title => {
+              const heads = [...document.querySelectorAll('h2')];
+              const section = heads.find(h => h.textContent === title).parentElement;
+              const rows = [...section.querySelectorAll('tbody tr')];
+              return rows.filter(r => !r.hidden).map(r => [...r.cells].map(c => c.textContent));
+            }""",
+            title,
+        )
+        return found
+
+    def choose(self, name: str, value: str) -> None:
+        self.page.locator(f"select[data-filter={name}]").select_option(value)
+        self.page.wait_for_timeout(150)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_page_opens_without_complaint_fits_and_can_be_read_by_all(
+    name: str, folder: Path, browser: Browser
+) -> None:
+    for width, scheme in ((380, "dark"), (1440, "light")):
+        with Seen(browser, folder / "site" / FILES[name], width, scheme) as seen:
+            assert seen.complaints == []
+            wide = seen.page.evaluate("document.documentElement.scrollWidth")
+            assert wide <= width, f"{wide} pixels at {width}"
+            faults = Axe().run(seen.page).response["violations"]
+            serious = [(fault["id"], fault["nodes"][0]["html"][:200]) for fault in faults
+                       if fault["impact"] in ("serious", "critical")]  # fmt: skip
+            assert serious == []
+            assert seen.page.evaluate("window.ran") is None
+            whose = folder.parents[2].name.rstrip("0")
+            seen.page.screenshot(path=SHOTS / f"{whose}-{name}-{width}.png", full_page=True)
+
+
+def test_numbers_on_pages_are_those_of_the_tables(company: Path, browser: Browser) -> None:
+    words = Words("en")
+    with duckdb.connect(str(company / "marts.duckdb"), read_only=True) as connection:
+
+        def asked(query: str, **values: Any) -> list[tuple[Any, ...]]:
+            return connection.execute(query, values).fetchall()
+
+        with Seen(browser, company / "site" / "index.html") as seen:
+            found = seen.rows(words("forecast"))
+            expected = asked("""
+                select booked_amount, p10_amount, p50_amount, p90_amount from forecasts
+                where scope = 'company' order by period_start_on
+            """)
+            assert [row[2:6] for row in found] == [
+                [words.number(v) for v in row] for row in expected
+            ]
+        with Seen(browser, company / "site" / "conversion.html") as seen:
+            pipeline, horizon = (
+                seen.page.locator(f"select[data-filter={name}]").input_value()
+                for name in ("pipeline", "horizon")
+            )
+            query = """
+                select n_entered, n_mature, estimated_rate from conversion_estimates
+                where definition_id = 'won' and dimension = $dimension
+                    and dimension_value is not distinct from $value
+                    and pipeline_id = $pipeline and horizon_days = $horizon and stage_id is null
+            """
+            values = {"pipeline": pipeline, "horizon": int(horizon)}
+            for dimension, value in (("all", None), ("segment", "Small"), ("source", "Referrals")):
+                if value:
+                    seen.choose(dimension, value)
+                (expected,) = asked(query, dimension=dimension, value=value, **values)
+                begin = [words("entered_pipeline"), words("measure_won")]
+                found = [row for row in seen.rows(words("funnel")) if row[:2] == begin]
+                told = (
+                    words.percent(expected[2]) if expected[2] is not None else words("too_little")
+                )
+                assert [row[2:5] for row in found] == [[*map(words.number, expected[:2]), told]]
+            # One group at a time: choosing a source has let go of the segment.
+            assert seen.page.locator("select[data-filter=segment]").input_value() == "all"
+
+
+def test_a_movement_adds_up_on_the_page(company: Path, browser: Browser) -> None:
+    words = Words("en")
+    with Seen(browser, company / "site" / "pipeline.html") as seen:
+        rows = seen.rows(words("movement"))
+    amounts = [int(row[2].replace(",", "").replace("−", "-")) for row in rows]
+    assert rows[0][0] == words("movement_opening") and rows[-1][0] == words("movement_closing")
+    assert sum(amounts[:-1]) == pytest.approx(amounts[-1], abs=len(rows))
+
+
+def test_filters_change_charts_too(company: Path, browser: Browser) -> None:
+    with Seen(browser, company / "site" / "conversion.html") as seen:
+        marks = "() => document.querySelector('#c1 .mark-symbol.role-mark').innerHTML"
+        before = seen.page.evaluate(marks)
+        seen.choose("segment", "Small")
+        assert seen.page.evaluate(marks) != before
+        seen.choose("segment", "all")
+        assert seen.page.evaluate(marks) == before
+        # By keyboard alone, as well.
+        seen.page.locator("select[data-filter=horizon]").focus()
+        seen.page.keyboard.press("Home")
+        seen.page.wait_for_timeout(150)
+        assert seen.page.evaluate(marks) != before
+
+
+def test_names_are_text_wherever_they_stand(small: Path, browser: Browser) -> None:
+    words = Words("sv")
+    with Seen(browser, small / "site" / "conversion.html") as seen:
+        sources = [row[0] for row in seen.rows(words("won_by", what="källa"))]
+        assert NASTY["Referrals"] in sources
+        sellers = [row[0] for row in seen.rows(words("sellers"))]
+        assert any(name.startswith(NASTY["Seller"]) for name in sellers)
+        stages = {row[0] for row in seen.rows(words("funnel"))}
+        assert "Förhandling 'slut' gnissim" in stages  # no mark that turns the text around
+        assert seen.page.evaluate("window.ran") is None
+
+
+def test_a_page_tells_that_a_later_run_was_refused(company: Path, browser: Browser) -> None:
+    status = company.parent / "status.js"
+    before = status.read_text()
+    refused = {"since": "2026-07-01T04:00:00+00:00", "reasons": ["<b>deals.csv</b> is empty"]}
+    try:
+        told = {"refused": refused}
+        status.write_text(f"window.mellantidStatus = {json.dumps(told)};\n")
+        with Seen(browser, company / "site" / "health.html") as seen:
+            shown = seen.page.locator("#refused")
+            assert shown.is_visible() and "<b>deals.csv</b> is empty" in shown.inner_text()
+    finally:
+        status.write_text(before)
+
+
+def test_pages_need_no_script_to_be_read(company: Path, browser: Browser) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto((company / "site" / "index.html").as_uri())
+        assert page.locator("tbody tr:not([hidden])").count() > 5
