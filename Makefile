@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help run test campaign calibrate bench parity compare dev lint sources lock clean
+.PHONY: help run test campaign calibrate bench parity bi test-bi compare dev lint sources lock clean
 
 help:
 	@echo "make run    build the demo company's figures and print the first page"
@@ -13,6 +13,8 @@ help:
 	@echo "make calibrate  hold the estimates against known truth; writes docs/calibration*.md"
 	@echo "make bench     what the house weighs, at up to 10 M stage events; writes docs/performance.md"
 	@echo "make parity    the models on Spark, row by row as on DuckDB (needs Java 17)"
+	@echo "make bi     Apache Superset on what is published (127.0.0.1:8088), three dashboards"
+	@echo "make test-bi   the same, started and asked by tests"
 	@echo "make compare OLD=… NEW=…  two published sets, row by row"
 	@echo "make dev    open Dagster's UI on the demo home (127.0.0.1:3000)"
 	@echo "make lint   style, types, SQL"
@@ -59,6 +61,35 @@ bench: .venv/ready
 parity: .venv/ready .venv-spark/ready
 	$(BIN)/pytest -m parity
 
+# Superset in an environment of its own; BI_HOME is the home it reads.
+BI_HOME ?= demo
+BI_PORT ?= 8088
+BI_SETTINGS = SUPERSET_HOME=$(abspath $(BI_HOME))/superset \
+	SUPERSET_CONFIG_PATH=$(CURDIR)/dashboard/superset/superset_config.py
+
+.venv-superset/ready: requirements-superset.txt
+	@echo "Setting up .venv-superset from requirements-superset.txt: once, a minute or two."
+	@$(PYTHON) -m venv .venv-superset
+	@.venv-superset/bin/pip install --disable-pip-version-check -qq --no-compile --require-hashes \
+		--no-deps -r requirements-superset.txt
+	@touch $@
+
+# Shown in the terminal until Ctrl-C.
+bi: .venv-superset/ready
+	@test -e $(BI_HOME)/published/current || $(MAKE) run
+	@mkdir -p -m 700 $(BI_HOME)/superset
+	@echo "Making Superset ready: half a minute the first time."
+	@$(BI_SETTINGS) .venv-superset/bin/python dashboard/superset/make_ready.py \
+		$(BI_HOME)/published/current/marts.duckdb 2>> $(BI_HOME)/superset/log.txt \
+		| sed 's|: /|: http://127.0.0.1:$(BI_PORT)/|'
+	@echo "Ctrl-C stops it; what it says besides goes to $(BI_HOME)/superset/log.txt"
+	@$(BI_SETTINGS) .venv-superset/bin/gunicorn --workers 1 --worker-class gthread --threads 8 \
+		--bind 127.0.0.1:$(BI_PORT) --no-control-socket --graceful-timeout 2 \
+		"superset.app:create_app()" >> $(BI_HOME)/superset/log.txt 2>&1
+
+test-bi: .venv/ready .venv-superset/ready
+	$(BIN)/pytest -m bi
+
 dev: .venv/ready demo/inbox
 	mkdir -p demo/dagster
 	cp -n dagster_project/dagster.yaml demo/dagster/ || true
@@ -84,6 +115,8 @@ lock:
 		pyproject.toml --extra dev -o requirements.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-strip-extras requirements-spark.in -o requirements-spark.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-strip-extras requirements-superset.in -o requirements-superset.txt
 
 clean:
 	rm -rf demo dbt/target

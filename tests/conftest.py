@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -13,6 +14,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
+from playwright.sync_api import Browser, Playwright
 from reference import Reference, Run
 
 from ingestion.home import Home
@@ -24,6 +26,7 @@ from publishing.gate.checks import Refused
 from publishing.inputs import KnowledgeBasis
 from publishing.lease import lease
 from publishing.marts import opened
+from publishing.sets import PublishedSets
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 MAPPINGS = Path(__file__).parent / "mappings"
@@ -103,6 +106,35 @@ def build(home: Home, as_of: date, knowledge_basis: KnowledgeBasis = "as_known")
     assert found == []
     day.warehouse.hand_over(catalogue.published_models())
     return day.warehouse.marts
+
+
+def publish(home: Home, as_of: date) -> Path:
+    """The folder of a set of the day, pages and all; the gate is not asked."""
+    build(home, as_of)
+    day = Day(home, as_of, "test", lambda text: None)
+    day.estimate()
+    with lease(home, "test") as held:
+        manifest = PublishedSets(home).publish(
+            day.warehouse, catalogue.published_tables(), [], held, "test", day.write_pages
+        )
+    return home.published / manifest.run
+
+
+def chromium(playwright: Playwright) -> Browser:
+    """Debian's, which is installed where that may be."""
+    if not shutil.which("chromium") and os.geteuid() == 0 and shutil.which("apt-get"):
+        subprocess.run(["apt-get", "update", "-qq"], check=True)
+        install = ["apt-get", "install", "-qq", "-y", "chromium"]
+        subprocess.run(install, check=True, stdout=subprocess.DEVNULL)
+    path = shutil.which("chromium")
+    if not path:
+        pytest.fail("pages are tested in Chromium: install Debian's package `chromium`")
+    # Without these it asks for hosts of its maker at every start.
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync",
+             "--disable-quic", "--no-first-run"]  # fmt: skip
+    return playwright.chromium.launch(
+        executable_path=path, args=["--no-sandbox", "--disable-gpu", *quiet]
+    )
 
 
 def begun(home: Home, as_of: date, knowledge_basis: KnowledgeBasis) -> Day:

@@ -6,9 +6,6 @@ Chromium is Debian's; it is installed where the tests may.
 import csv
 import io
 import json
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -17,16 +14,12 @@ from typing import Any
 import duckdb
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import build
+from conftest import chromium, publish
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from dashboard.site.writing import NAMES
 from dashboard.words import Words
 from ingestion.home import Home
-from publishing import catalogue
-from publishing.day import Day
-from publishing.lease import lease
-from publishing.sets import PublishedSets
 from simulation.histories import simulate
 from simulation.home import write_home
 
@@ -44,25 +37,8 @@ SHOTS = Path(__file__).parents[1] / "screenshots"
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or installed()
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-component-update",
-                  "--disable-background-networking", "--disable-sync", "--no-first-run"],
-        )  # fmt: skip
-
-
-def installed() -> str:
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        subprocess.run(
-            ["apt-get", "install", "-qq", "-y", "chromium"], check=True, stdout=subprocess.DEVNULL
-        )
-    found = shutil.which("chromium")
-    if not found:
-        pytest.fail("the pages are tested in Chromium: install Debian's package `chromium`")
-    return found
+        yield chromium(playwright)
 
 
 def published(
@@ -81,14 +57,7 @@ def published(
         for path in home.mappings.glob("*.yml"):
             text = path.read_text(encoding="utf-8")
             path.write_text(text.replace(f"label: {old}", f"label: {json.dumps(new)}"))
-    build(home, DAY)
-    day = Day(home, DAY, "test", lambda text: None)
-    day.estimate()
-    with lease(home, "test") as held:
-        manifest = PublishedSets(home).publish(
-            day.warehouse, catalogue.published_tables(), [], held, "test", day.write_pages
-        )
-    return home.published / manifest.run
+    return publish(home, DAY)
 
 
 def renamed(path: Path, old: str, new: str) -> None:

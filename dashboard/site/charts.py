@@ -159,7 +159,8 @@ class Charts:
         """Of each month and stage a share; grey where it is too early to tell."""
         words = self.words
         base = _chart().encode(
-            x=alt.X("month:O", title=words("month_entered"), axis=alt.Axis(labelAngle=-60)),
+            x=alt.X("month:O", title=words("month_entered"),
+                    axis=alt.Axis(labelAngle=-60, labelOverlap=True)),
             y=alt.Y("label:N", sort=alt.EncodingSortField("place"), title=None),
             tooltip=[alt.Tooltip("month:O", title=words("month_entered")),
                      alt.Tooltip("label:N", title=words("stage")),
@@ -195,7 +196,8 @@ class Charts:
         shown = (("net", title), ("came_in", words("came_in")), ("moved_on", words("moved_on")),
                  ("lost", words("lost_ones")), ("open", words("open_at_end")))  # fmt: skip
         rects = _chart().mark_rect().encode(
-            x=alt.X("week:O", title=words("week"), axis=alt.Axis(labelAngle=-60)),
+            x=alt.X("week:O", title=words("week"),
+                    axis=alt.Axis(labelAngle=-60, labelOverlap=True)),
             y=alt.Y("label:N", sort=alt.EncodingSortField("place"), title=None),
             color=alt.Color("net:Q", title=title,
                             scale=alt.Scale(range=[ORANGE, "#e0e0e0", BLUE], domainMid=0)),

@@ -8,6 +8,8 @@ from typing import Any
 
 # Free height between the names of a step, in parts of all deals.
 GAP = 0.015
+# Thinner than this, names would lie on each other; the table has all.
+NAMED = 0.03
 MEASURES = (("deals_measure", "n"), ("money_measure", "amount"))
 
 
@@ -45,7 +47,8 @@ def _placed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 size = rows[number]["size"] / total
                 points[number].append((step, -height, -height - size))
                 height += size
-            labels.append({"step": step, "at": -(begin + height) / 2, "label": name})
+            if height - begin >= NAMED:
+                labels.append({"step": step, "at": -(begin + height) / 2, "label": name})
             height += GAP
     bands = []
     for number, row in enumerate(rows):
