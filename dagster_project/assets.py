@@ -19,7 +19,13 @@ from ingestion.home import Home
 from ingestion.landing.report import last_report
 from ingestion.tables import TABLES
 from publishing import day, estimates
-from publishing.catalogue import PublishedTable, estimate_tables, manifest_path, published_tables
+from publishing.catalogue import (
+    PublishedTable,
+    estimate_tables,
+    exposures,
+    manifest_path,
+    published_tables,
+)
 from publishing.day import Day
 from publishing.dbt_process import DBT_PROJECT
 from publishing.gate import landed_files
@@ -41,7 +47,7 @@ ONE_DAY_AT_A_TIME = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 class HomeAssets:
     """The assets of one home, its days, its checks of distributions and its lease."""
 
-    assets: list[dg.AssetsDefinition]
+    assets: list[dg.AssetsDefinition | dg.AssetSpec]
     expectations: dg.AssetChecksDefinition
     writer: dg.ResourceDefinition
     days: dg.DailyPartitionsDefinition
@@ -51,12 +57,13 @@ def build_assets(home: Home, company: Company) -> HomeAssets:
     """Everything from landing to the published set, in daily partitions but for landing."""
     # end_offset: the run at 06:00 speaks of today, not of yesterday.
     days = dg.DailyPartitionsDefinition(FIRST_DAY, timezone=company.zone, end_offset=1)
-    assets = [
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = [
         _landing(home),
         _run(home, days),
         _models(home, days),
         _analysis(home, days),
         _published_set(home, days),
+        *_looked_at(),
     ]
     return HomeAssets(assets, _expectations(home), _writer(home), days)
 
@@ -231,6 +238,19 @@ def _published_set(home: Home, days: dg.DailyPartitionsDefinition) -> dg.AssetsD
         )
 
     return published_set
+
+
+def _looked_at() -> list[dg.AssetSpec]:
+    """Pages and dashboards, which end the lineage; they are part of the set, or read it."""
+    return [
+        dg.AssetSpec(
+            ["looked_at", name],
+            deps=[*exposure.tables, "published_set"],
+            group_name="looked_at",
+            description=f"{exposure.label}. {exposure.description}",
+        )
+        for name, exposure in exposures().items()
+    ]
 
 
 def _check(result: CheckResult, asset: Sequence[str]) -> dg.AssetCheckResult:

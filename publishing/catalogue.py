@@ -31,6 +31,15 @@ class PublishedTable:
     is_view: bool
 
 
+@dataclass(frozen=True)
+class Exposure:
+    """Who looks at published tables: a page, a dashboard."""
+
+    label: str
+    description: str
+    tables: list[str]
+
+
 def manifest_path() -> Path:
     """The parsed project, parsed anew if a file of it has changed.
 
@@ -76,6 +85,18 @@ def estimate_tables() -> list[PublishedTable]:
     """The tables that analysis makes, declared in dbt/models/_estimates.yml."""
     sources = _parsed()["sources"].values()
     return [_table(source) for source in sources if source["source_name"] == "estimates"]
+
+
+def exposures() -> dict[str, Exposure]:
+    """Pages and dashboards by name, declared in dbt/models/_exposures.yml."""
+    return {
+        node["name"]: Exposure(
+            node["label"],
+            node["description"],
+            [key.split(".")[-1] for key in node["depends_on"]["nodes"]],
+        )
+        for node in _parsed()["exposures"].values()
+    }
 
 
 def published_tables() -> list[PublishedTable]:

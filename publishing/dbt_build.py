@@ -8,14 +8,16 @@ where one with two calls of dbt's command line took 32.7 s (30 models, 53 tests,
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from publishing.catalogue import manifest_path, nodes, test_names
+from ingestion.sql import identifier
+from publishing.catalogue import estimate_tables, manifest_path, nodes, test_names
 from publishing.dbt_process import TARGET, invoke
 from publishing.gate.checks import FAILED, PASSED, CheckResult, refuse_failed
 from publishing.warehouse import Warehouse
@@ -59,16 +61,32 @@ def build(warehouse: Warehouse, say: Callable[[str], None]) -> Built:
 
     profiles = ["--profiles-dir", str(warehouse.folder)]
     # Its manifest and results as files would cost half a second.
-    chosen = ["--exclude-resource-type", "unit_test", "--no-write-json"]
+    chosen = ["--exclude-resource-type", "unit_test", "exposure", "--no-write-json"]
     found = invoke(["build", *chosen, *profiles], target, manifest, progress)
     built = _results(found, warehouse)
     if not built.broken:
         warehouse.docs.mkdir(exist_ok=True)
-        shutil.copyfile(_documentation(target, profiles), warehouse.docs / "index.html")
+        shutil.copyfile(
+            _documentation(target, profiles, warehouse.engine.database),
+            warehouse.docs / "index.html",
+        )
     return built
 
 
-def _documentation(target: Path, profiles: list[str]) -> Path:
+@contextmanager
+def _estimates_stand_in(database: Path) -> Iterator[None]:
+    """Empty tables of what analysis will make: dbt documents the types that it finds."""
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("create schema estimates")
+        for table in estimate_tables():
+            columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in table.types.items())
+            connection.execute(f"create table estimates.{identifier(table.name)} ({columns})")
+    yield
+    with duckdb.connect(str(database)) as connection:
+        connection.execute("drop schema estimates cascade")
+
+
+def _documentation(target: Path, profiles: list[str], database: Path) -> Path:
     """The project's documentation, written once per state of it.
 
     From the manifest as parsed: the one a build leaves behind holds the paths of its home.
@@ -79,9 +97,12 @@ def _documentation(target: Path, profiles: list[str]) -> Path:
         folder = target / "documentation"
         folder.mkdir()
         shutil.copyfile(TARGET / "manifest.json", folder / "manifest.json")
-        invoke(
-            ["docs", "generate", "--static", "--no-compile", *profiles], folder, parsed_manifest()
-        )
+        with _estimates_stand_in(database):
+            invoke(
+                ["docs", "generate", "--static", "--no-compile", *profiles],
+                folder,
+                parsed_manifest(),
+            )
         for old in TARGET.glob("documentation-*.html"):
             old.unlink(missing_ok=True)
         (folder / "static_index.html").replace(page)

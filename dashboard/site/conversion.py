@@ -8,7 +8,7 @@ from typing import Any
 from dashboard.site.charts import Charts, ordered
 from dashboard.site.parts import GROUPS, Page, Section, Source, rate, table_of
 
-# Sellers are shown for the longest horizon only: 200 of them in 8 stages are 1,600 rows.
+# Of sellers wins within the longest horizon only: 200 of them in 8 stages are 1,600 rows.
 FUNNEL = """
     select
         coalesce(entry.pipeline_id, '') as pipeline, horizon_days as horizon,
@@ -18,7 +18,7 @@ FUNNEL = """
     from conversion_estimates as entry left join stage_names using (pipeline_id, stage_id)
     where definition_id in ('next_any', 'won')
         and (dimension in ('all', 'segment', 'business_area', 'source')
-             or dimension = 'seller' and horizon_days = $longest)
+             or dimension = 'seller' and horizon_days = $longest and definition_id = 'won')
     order by entry.stage_id is not null, stage_rank, entry.stage_id, definition_id
 """
 BY_VALUE = """
@@ -48,7 +48,7 @@ COHORTS = """
             entered_month, grouping(segment) as is_all, segment, sum(n_entered) as n_entered,
             sum(n_mature) as n, sum(n_reached) as n_reached
         from conversion_by_segment
-        where definition_id = 'won' and entered_month > $as_of::date - interval 19 month
+        where definition_id = 'won' and entered_month > $as_of::date - interval 13 month
         group by grouping sets (
             (pipeline_id, stage_id, horizon_days, entered_month),
             (pipeline_id, stage_id, horizon_days, entered_month, segment)
