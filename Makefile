@@ -4,7 +4,7 @@ BIN := .venv/bin
 export DO_NOT_TRACK := 1
 export DAGSTER_DISABLE_TELEMETRY := true
 
-.PHONY: help run test campaign calibrate bench parity bi test-bi compare dev lint sources lock clean
+.PHONY: help run test campaign calibrate bench parity pictures bi test-bi compare dev lint sources lock clean
 
 help:
 	@echo "make run    build the demo company's figures and print the first page"
@@ -13,6 +13,7 @@ help:
 	@echo "make calibrate  hold the estimates against known truth; writes docs/calibration*.md"
 	@echo "make bench     what the house weighs, at up to 10 M stage events; writes docs/performance.md"
 	@echo "make parity    the models on Spark, row by row as on DuckDB (needs Java 17)"
+	@echo "make pictures  the README's pictures, from the demo"
 	@echo "make bi     Apache Superset on what is published (127.0.0.1:8088), three dashboards"
 	@echo "make test-bi   the same, started and asked by tests"
 	@echo "make compare OLD=… NEW=…  two published sets, row by row"
@@ -60,6 +61,10 @@ bench: .venv/ready
 
 parity: .venv/ready .venv-spark/ready
 	$(BIN)/pytest -m parity
+
+# What the README shows, anew from the demo.
+pictures: run
+	$(BIN)/python -m measure.pictures demo
 
 # Superset in an environment of its own; BI_HOME is the home it reads.
 BI_HOME ?= demo
