@@ -146,7 +146,9 @@ class Words:
     def term(self, name: str) -> str:
         """What a table calls something, as people do; what is not known by name stays."""
         terms = _OF_PAGES["terms"]
-        return str(terms[name][self._place]) if name in terms else name.replace("_", " ")
+        if name in terms:
+            return str(terms[name][self._place])
+        return name if " " in name else name.replace("_", " ")
 
     def number(self, value: float | None, sign: bool = False) -> str:
         """Whole; – where unknown."""
@@ -164,6 +166,10 @@ class Words:
             return "–"
         rounded = round(100 * share)
         return {0: "< 1\u00a0%", 100: "> 99\u00a0%"}.get(rounded, f"{rounded}\u00a0%")
+
+    def share(self, part: float | None) -> str:
+        """What is counted, of what could be."""
+        return "–" if part is None else f"{round(100 * part)}\u00a0%"
 
     def points(self, difference: float | None) -> str:
         """A difference of shares, in percentage points."""

@@ -4,7 +4,6 @@ Belongs here: which published figures it shows. Does not belong here: sentences 
 of bands in the flow picture (flow).
 """
 
-from collections import Counter
 from typing import Any
 
 from dashboard.site.charts import Charts, ordered
@@ -64,23 +63,30 @@ RANDOMISED = """
 def causes_page(source: Source) -> Page:
     words = source.words
     needed = source.rows(NEEDED, dimensions=list(DIMENSIONS))
-    activities = Counter({row["activity"]: row["n"] for row in needed})
-    most = [name for name, _ in activities.most_common()]
+    largest: dict[str, int] = {}
+    for row in needed:
+        largest[row["activity"]] = max(row["n"], largest.get(row["activity"], 0))
+    most = sorted(largest, key=lambda name: -largest[name])
     of_most = [row for row in needed if row["activity"] == most[0]] if most else []
     told = [
         each for each in DIMENSIONS if len({r["label"] for r in of_most if r["by"] == each}) > 1
     ]
-    filters = [
+    untold = [each for each in DIMENSIONS if each not in told]
+    paths = source.rows(PATHS)
+    of_paths = [
         *_filter(source, "touch", ["first_touch", "last_touch", "any_touch"]),
         *_filter(source, "measure", ["deals_measure", "money_measure"]),
+    ]
+    filters = [
+        *(of_paths if paths else []),
         *_filter(source, "activity", most),
-        *_filter(source, "by", [*told, *(each for each in DIMENSIONS if each not in told)]),
+        *_filter(source, "by", [*told, *untold] if needed else []),
         *source.groups(("segment",)),
     ]  # fmt: skip
     charts = Charts(words, filters)
-    sections = [*_flows(source, charts), *_randomised(source), *_needed(source, charts, needed),
-                *_compared(source, charts), *_reminders(source, charts)]  # fmt: skip
-    return Page("causes", filters, sections)
+    sections = [*_flows(source, charts, paths), *_randomised(source)]
+    sections += [*_needed(source, charts, needed), *_compared(source, charts)]
+    return Page("causes", filters, [*sections, *_reminders(source, charts)])
 
 
 def _filter(source: Source, name: str, values: list[str]) -> list[Filter]:
@@ -90,9 +96,8 @@ def _filter(source: Source, name: str, values: list[str]) -> list[Filter]:
     return [Filter(name, source.words(f"filter_{name}"), options, values[0])]
 
 
-def _flows(source: Source, charts: Charts) -> list[Section]:
+def _flows(source: Source, charts: Charts, rows: list[dict[str, Any]]) -> list[Section]:
     words = source.words
-    rows = source.rows(PATHS)
     if not rows:
         return [Section(words("flow_forward"), lines=[words("no_paths")])]
     stages = dict(

@@ -44,6 +44,8 @@ def _files(source: Source, facts: SetFacts) -> Section:
         return Section(words("files"), lines=[words("no_files")])
     kinds: dict[str, list[Any]] = {}
     for file in facts.files:
+        if file.file_kind.endswith("/stages"):
+            continue  # what a mapping says of stages
         kinds.setdefault(file.file_kind, []).append(file)
     rows = []
     for kind, files in sorted(kinds.items()):
@@ -88,7 +90,7 @@ def _coverage(source: Source) -> Section:
         head,
         source.rows(COVERAGE),
         lambda row: [words.term(row["fact"]), *source.numbers(row, "n_deals n_known"),
-                     words.percent(row["known_rate"]), words.term(row["untold"]),
+                     words.share(row["known_rate"]), words.term(row["untold"]),
                      words.term(row["remedy"])],
     )  # fmt: skip
     return Section(words("facts_known"), [words("facts_known_note")], table=table)

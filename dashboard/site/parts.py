@@ -63,6 +63,16 @@ class Table:
     head: list[str]
     rows: list[Row]
 
+    @property
+    def texts(self) -> list[int]:
+        """Which columns are of words: 2 is the second."""
+        found = []
+        for place in range(1, len(self.head)):
+            cells = [row.cells[place] for row in self.rows if row.cells[place]]
+            if 2 * sum(any(map(str.isalpha, cell)) for cell in cells) > len(cells):
+                found.append(place + 1)
+        return found
+
 
 @dataclass(frozen=True)
 class Section:

@@ -61,6 +61,15 @@ COVERAGE = """
         on stage.pipeline_id = cover.pipeline_id and stage.stage_id = cover.from_stage_id
     order by period_start_on, stage_rank, from_stage_id
 """
+AGES = """
+    select
+        coalesce(visit.pipeline_id, '') as pipeline, stage, n_open_deals, p80_days_in_stage,
+        n_slow_deals
+    from time_in_stage as visit join stage_names using (pipeline_id, stage_id)
+    where dimension = 'all'
+        and horizon_days = (select max(horizon_days) from time_in_stage where dimension = 'all')
+    order by stage_rank, stage_id
+"""
 STALLED = """
     select
         coalesce(deal.pipeline_id, '') as pipeline, coalesce(segment, '') as segment,
@@ -93,7 +102,8 @@ def pipeline_page(source: Source, as_of: Any) -> Page:
     sections = []
     if quarters:
         sections.append(_movement(source, charts, quarters))
-    parts = [_flow(source, charts, as_of), _balance(source), _coverage(source), _stalled(source)]
+    parts = [_flow(source, charts, as_of), _balance(source), _coverage(source), _ages(source),
+             _stalled(source)]  # fmt: skip
     return Page("pipeline", filters, [*sections, *(part for part in parts if part)] or
                 [Section(words("movement"), lines=[words("nothing_entered")])])  # fmt: skip
 
@@ -186,6 +196,21 @@ def _coverage(source: Source) -> Section | None:
     )
     return Section(words("coverage"), [words("coverage_note")],
                    table=table_of(head, rows, cells, ("pipeline",)))  # fmt: skip
+
+
+def _ages(source: Source) -> Section | None:
+    words = source.words
+    rows = source.rows(AGES)
+    if not rows:
+        return None
+    names = "n_open_deals p80_days_in_stage n_slow_deals"
+    table = table_of(
+        source.head("stage open_deals p80_days slow_deals"),
+        rows,
+        lambda row: [row["stage"], *source.numbers(row, names)],
+        ("pipeline",),
+    )
+    return Section(words("ages"), [words("in_stage_note")], table=table)
 
 
 def _stalled(source: Source) -> Section:
