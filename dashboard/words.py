@@ -171,12 +171,13 @@ class Words:
         """What is counted, of what could be."""
         return "–" if part is None else f"{round(100 * part)}\u00a0%"
 
+    def decimal(self, value: float, form: str = ".1f") -> str:
+        text = f"{value:{form}}".replace("-", "−")
+        return text.replace(".", ",") if self.language == "sv" else text
+
     def points(self, difference: float | None) -> str:
         """A difference of shares, in percentage points."""
-        if difference is None:
-            return "–"
-        text = f"{100 * difference:+.1f}".replace("-", "−")
-        return text.replace(".", ",") if self.language == "sv" else text
+        return "–" if difference is None else self.decimal(100 * difference, "+.1f")
 
     def times(self, value: float | None) -> str:
         if value is None:

@@ -203,7 +203,7 @@ def _compared(source: Source, charts: Charts) -> list[Section]:
     chance = max(row["expected_by_chance"] or 0 for row in rows)
     notes = [
         words("compared_note"),
-        words("many_compared", n=words.number(n), chance=f"{chance:.1f}"),
+        words("many_compared", n=words.number(n), chance=words.decimal(chance)),
     ]
     chart = charts.intervals(drawn, words("points_more"), zero=True, form="+.1%") if drawn else None
     return [Section(words("compared"), notes, chart=chart, table=table, evidence="observed")]
