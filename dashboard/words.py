@@ -139,6 +139,11 @@ class Words:
         said = own[name] if name in own else _OF_PAGES["said"][name][self._place]
         return said.format(**values)
 
+    def of(self, kind: str, name: str) -> str:
+        """What a value of some kind is called; where it has no word, its own name."""
+        key = f"{kind}_{name}"
+        return self(key) if key in _OF_PAGES["said"] else self.term(name)
+
     @property
     def _place(self) -> int:
         return 1 if self.language == "sv" else 0

@@ -6,6 +6,7 @@ Chromium is Debian's; it is installed where the tests may.
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -20,6 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from dashboard.site.writing import NAMES
 from dashboard.words import Words
 from ingestion.home import Home
+from publishing import catalogue
 from simulation.histories import simulate
 from simulation.home import write_home
 
@@ -237,6 +239,24 @@ def test_names_are_text_wherever_they_stand(small: Path, browser: Browser) -> No
         stages = {row[0] for row in seen.rows(words("funnel"))}
         assert "Förhandling 'slut' gnissim" in stages  # no mark that turns the text around
         assert seen.page.evaluate("window.ran") is None
+
+
+def test_what_has_no_word_is_called_by_its_name() -> None:
+    """A kind of movement that a later version tells must not stop a publish."""
+    for language in ("en", "sv"):
+        assert Words(language).of("movement", "sent_to_mars") == "sent to mars"
+
+
+def test_every_movement_has_words() -> None:
+    (model,) = (t for t in catalogue.published_models() if t.name == "fct_pipeline_changes")
+    told = re.sub(r"\(.*?\)", "", model.columns["movement"].partition(":")[2].partition(".")[0])
+    names = set(re.findall(r"[a-z_/]{3,}", told))
+    both = {name.partition("/")[0] for name in names if "/_out" in name}
+    single = {name for name in names if "/" not in name}
+    kinds = single | both | {name.removesuffix("_in") + "_out" for name in both}
+    assert len(kinds) > 25
+    for kind in kinds:
+        assert Words("sv").of("movement", kind) != kind.replace("_", " "), kind
 
 
 def test_a_page_tells_that_a_later_run_was_refused(company: Path, browser: Browser) -> None:

@@ -111,7 +111,7 @@ def _flows(source: Source, charts: Charts, rows: list[dict[str, Any]]) -> list[S
             stages.get(each, words.term(each)) for each in (row["path"] or "").split(" > ") if each
         ]
         row["steps"] = [row["what"], *steps]
-        row["kind"] = words(f"{row['outcome']}_one")
+        row["kind"] = words.of("became", row["outcome"])
     head = source.head("touch path became deals_n amount without_amount")
     sections = []
     for name, shown in (

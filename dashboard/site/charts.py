@@ -213,7 +213,7 @@ class Charts:
         """
         words = self.words
         base = _chart()
-        kinds = [words(f"{kind}_one") for kind in ("won", "open", "lost")]
+        kinds = [words.of("became", kind) for kind in ("won", "open", "lost")]
         bands = base.transform_filter("isValid(datum.band)").mark_area(
             opacity=0.6, interpolate="monotone"
         ).encode(

@@ -83,7 +83,7 @@ def _forecast(source: Source, charts: Charts) -> Section:
             if row["reason"] is None]  # fmt: skip
     if not told:
         reason = next((row["reason"] for row in rows), "no_dates")
-        return Section(words("forecast"), lines=[words(f"untold_{reason}")])
+        return Section(words("forecast"), lines=[words.of("untold", reason)])
     head = source.head(
         "quarter goal_amount booked_amount p10 p50 p90 reach_goal open_part new_part open_deals"
     )

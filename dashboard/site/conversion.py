@@ -97,7 +97,7 @@ def _funnel(source: Source, charts: Charts, longest: int) -> Section:
     rows = source.rows(FUNNEL, longest=longest)
     for row in rows:
         row["label"] = row["stage"] or words("entered_pipeline")
-        row["measure"] = words(f"measure_{row['definition_id']}")
+        row["measure"] = words.of("measure", row["definition_id"])
     names = (*KEYS, "label", "measure", "value", "low", "high", "n", "place")
     drawn = [{name: row[name] for name in names} for row in ordered(rows)
              if row["value"] is not None]  # fmt: skip

@@ -112,7 +112,7 @@ def _movement(source: Source, charts: Charts, quarters: list[dict[str, Any]]) ->
     words = source.words
     rows = source.rows(MOVEMENT, first=quarters[-1]["start"], last=quarters[0]["start"])
     for row in rows:
-        row["label"] = words(f"movement_{row['movement']}")
+        row["label"] = words.of("movement", row["movement"])
         row["high"] = row["low"] + row["amount"]
         is_stock = row["movement"] in ("opening", "closing")
         row["kind"] = words("stock" if is_stock else "in" if row["amount"] >= 0 else "out")
@@ -170,7 +170,7 @@ def _balance(source: Source) -> Section | None:
         rows,
         lambda row: [row["stage"], words.number(row["n_in"]), words.number(row["n_out"]),
                      words.number(row["expected_out"]), words.number(row["n_open"]),
-                     words(f"balance_{row['balance']}")],
+                     words.of("balance", row["balance"])],
         ("pipeline",),
     )  # fmt: skip
     return Section(words("balance"), [words("balance_note")], table=table)
