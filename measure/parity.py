@@ -22,7 +22,10 @@ def build(engine: SparkEngine, warehouse: Warehouse, scratch: Path) -> list[str]
     """Every model, data test and unit test over the inputs of a DuckDB build; what failed."""
     engine.register(warehouse.inputs(), warehouse.home)
     (scratch / "profiles.yml").write_text(engine.profile())
-    results = invoke(["build", "--profiles-dir", str(scratch)], scratch / "dbt")
+    results = invoke(
+        ["build", "--exclude-resource-type", "exposure", "--profiles-dir", str(scratch)],
+        scratch / "dbt",
+    )
     print(f"{len(results)} models and tests built on Spark")
     return [
         f"{r.node.name}: {r.status} {r.message}"

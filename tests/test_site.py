@@ -18,6 +18,7 @@ from axe_playwright_python.sync_playwright import Axe
 from conftest import chromium, publish
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from dashboard.site.parts import Source
 from dashboard.site.writing import NAMES
 from dashboard.words import Words
 from ingestion.home import Home
@@ -239,6 +240,22 @@ def test_names_are_text_wherever_they_stand(small: Path, browser: Browser) -> No
         stages = {row[0] for row in seen.rows(words("funnel"))}
         assert "Förhandling 'slut' gnissim" in stages  # no mark that turns the text around
         assert seen.page.evaluate("window.ran") is None
+
+
+def test_of_thousands_of_values_the_largest_are_shown_and_it_is_said() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("""
+            create table dim_stages (pipeline_id text, stage_id text, stage_rank int,
+                stage_kind text, role text, label text);
+            create table dim_sellers (seller_id text, name text);
+            create table conversion_estimates as
+            select 'source' as dimension, 'source ' || i as dimension_value,
+                'won' as definition_id, i as n_entered from range(5000) t (i);
+        """)
+        (found,) = Source(connection, Words("en")).groups(("source",))
+    assert len(found.options) == 41
+    assert ("source 4999", "source 4999") in found.options
+    assert found.label == "Source: the 40 largest of 5,000"
 
 
 def test_what_has_no_word_is_called_by_its_name() -> None:

@@ -31,6 +31,11 @@ NEEDED = """
     where definition_id = 'meeting_held_14' and group_dimension in ('all', 'segment')
         and list_contains($dimensions, dimension) and n_mature > 0
         and (group_dimension = 'all' or dimension not in ('seller', 'local_hour'))
+        and is_shown(group_dimension, group_value)
+    qualify row_number() over (
+        partition by type, group_dimension, group_value, dimension
+        order by n_mature desc, dimension_value
+    ) <= 40
     order by activity, dimension, dimension_value
 """
 COMPARED = """
@@ -42,7 +47,11 @@ COMPARED = """
         warning, said, n_compared, expected_by_chance
     from activity_comparisons
     where definition_id = 'meeting_held_14' and group_dimension in ('all', 'segment')
-        and list_contains($dimensions, dimension)
+        and list_contains($dimensions, dimension) and is_shown(group_dimension, group_value)
+    qualify row_number() over (
+        partition by type, group_dimension, group_value, dimension
+        order by n_mature desc, dimension_value
+    ) <= 40
     order by activity, dimension, dimension_value
 """
 REMINDERS = """
@@ -52,6 +61,7 @@ REMINDERS = """
         reminder_no, n_mature as n, n_events, estimated_rate, signed_up_rate as value,
         low_signed_up_rate as low, high_signed_up_rate as high, n_invitations_needed_for_20_at_80
     from reminder_sequences where n_mature > 0
+    qualify dense_rank() over (partition by dimension order by dimension_value desc) <= 40
     order by dimension <> 'all', dimension, dimension_value, reminder_no
 """
 RANDOMISED = """

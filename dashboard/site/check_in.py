@@ -16,7 +16,8 @@ FORECASTS = """
         p10_amount as low, p50_amount as value, p90_amount as high, goal_amount as goal,
         booked_amount as had, n_booked, n_open_deals, reach_goal_rate, expected_open_part_amount,
         expected_new_part_amount
-    from forecasts order by scope, scope_id, period_start_on
+    from forecasts where is_shown(scope, scope_id)
+    order by scope, scope_id, period_start_on
 """
 PACES = """
     select
@@ -25,7 +26,7 @@ PACES = """
         low_needed_by_today, high_needed_by_today, safe_needed_by_today, ahead_deals, ahead_days,
         ahead_amount, is_beyond_chance
     from stage_pace as pace left join stage_names using (pipeline_id, stage_id)
-    where pace.reason is null
+    where pace.reason is null and is_shown(scope, scope_id)
     order by scope, scope_id, pace.pipeline_id, pace.stage_kind = 'won', stage_rank, pace.stage_id
 """
 NEEDED = """
@@ -33,14 +34,16 @@ NEEDED = """
         group_key(scope, scope_id) as group, period_start_on, goal_amount, planned_new_deals,
         usual_new_deals, safe_times, needed_new_deals_from_now, usual_new_deals_from_now,
         missing_amount
-    from goal_pace where reason is null order by scope, scope_id, period_start_on
+    from goal_pace where reason is null and is_shown(scope, scope_id)
+    order by scope, scope_id, period_start_on
 """
 LAST_DAYS = """
     select
         if(dimension in ('all', 'segment'), group_key(dimension, dimension_value), 'all') as group,
         record_type, dimension, label_of(dimension, dimension_value) as label,
         days_until_first_wins, last_useful_on, n_events
-    from last_useful_days order by record_type, dimension <> 'all', dimension, label
+    from last_useful_days where is_shown(dimension, dimension_value)
+    order by record_type, dimension <> 'all', dimension, label
 """
 
 

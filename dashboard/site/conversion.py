@@ -16,7 +16,7 @@ FUNNEL = """
         entry.stage_id, n_entered, n_mature as n, estimated_rate as value, low_rate as low,
         high_rate as high, is_drifting
     from conversion_estimates as entry left join stage_names using (pipeline_id, stage_id)
-    where definition_id in ('next_any', 'won')
+    where definition_id in ('next_any', 'won') and is_shown(dimension, dimension_value)
         and (dimension in ('all', 'segment', 'business_area', 'source')
              or dimension = 'seller' and horizon_days = $longest and definition_id = 'won')
     order by entry.stage_id is not null, stage_rank, entry.stage_id, definition_id
@@ -28,6 +28,7 @@ BY_VALUE = """
         estimated_rate as value, low_simultaneous_rate as low, high_simultaneous_rate as high
     from conversion_estimates
     where dimension = $dimension and stage_id is null and definition_id = 'won'
+        and is_shown(dimension, dimension_value)
     order by n_entered desc, label
 """
 SELLERS = """
@@ -38,6 +39,7 @@ SELLERS = """
         high_simultaneous_rate_difference as high, is_reversed
     from seller_mix
     where stage_id is null and definition_id = 'won' and n_mature > 0
+        and is_shown('seller', seller_id)
     order by n_mature desc, label
 """
 # Counts of segments add up to those of all.
@@ -60,7 +62,7 @@ COHORTS = """
         strftime(entered_month, '%Y-%m') as month, stage, counts.stage_id, n_entered, n,
         if(n >= 0.9 * n_entered and n > 0, n_reached / n, null) as value
     from counts left join stage_names using (pipeline_id, stage_id)
-    where is_all = 1 or horizon = $longest
+    where is_all = 1 or horizon = $longest and is_shown('segment', segment)
     order by is_all desc, segment, counts.stage_id is not null, stage_rank, counts.stage_id, month
 """
 DAYS = """
@@ -70,6 +72,7 @@ DAYS = """
         p80_days_in_stage as value, low_p80_days_in_stage as low, high_p80_days_in_stage as high,
         n_mature as n, n_open_deals, n_slow_deals
     from time_in_stage as visit join stage_names using (pipeline_id, stage_id)
+    where is_shown(dimension, dimension_value)
     order by stage_rank, stage_id
 """
 MAX_DRAWN = 30
@@ -139,7 +142,10 @@ def _by_value(source: Source, charts: Charts, dimension: str) -> list[Section]:
     )  # fmt: skip
     title = words("won_by", what=words(dimension).lower())
     chart = charts.intervals(drawn, words("share_won")) if drawn else None
-    return [Section(title, [words("at_once")], chart=chart, table=table)]
+    notes = [words("at_once")]
+    if (n := source.n_values(dimension)) > len({row["label"] for row in rows}):
+        notes.append(words("largest", what=words(dimension), n=len(rows), of=words.number(n)))
+    return [Section(title, notes, chart=chart, table=table)]
 
 
 def _sellers(source: Source, charts: Charts) -> list[Section]:

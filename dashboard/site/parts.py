@@ -19,7 +19,8 @@ from ingestion.shown import printable
 GROUPS = ("segment", "business_area", "seller", "source")
 EVERYTHING = "all"
 
-# Names of what rows have ids of; one without a name is shown as its id without the system.
+# Names of what rows have ids of; one without is shown as its id, without the system. Of values
+# the largest: a company may tell thousands of sources, and a page must open.
 NAMES = """
     create temp macro bare(id) as regexp_replace(id, '^[^:]*:', '');
     create temp view stage_names as
@@ -27,6 +28,19 @@ NAMES = """
         pipeline_id, stage_id, stage_rank, stage_kind, role,
         coalesce(label, bare(stage_id)) as stage
     from dim_stages;
+    create temp table shown_values as
+    select dimension, dimension_value as value
+    from conversion_estimates
+    where dimension in ('segment', 'business_area', 'seller', 'source') and definition_id = 'won'
+    group by dimension, dimension_value
+    qualify
+        row_number() over (
+            partition by dimension order by max(n_entered) desc, dimension_value
+        ) <= if(dimension = 'seller', 300, 40);
+    create temp macro is_shown(of, of_value) as of in ('all', 'company') or exists (
+        select 1 from shown_values
+        where shown_values.dimension = of and shown_values.value is not distinct from of_value
+    );
     create temp macro group_key(dimension, value) as
         if(dimension in ('all', 'company'), 'all', dimension || '=' || coalesce(value, ''));
     create temp macro label_of(dimension, value) as coalesce(
@@ -158,16 +172,26 @@ class Source:
         for name in names:
             options = self.options(
                 f"""
-                select distinct
-                    dimension_value as value, label_of('{name}', dimension_value) as label
-                from conversion_estimates
-                where dimension = '{name}' and dimension_value is not null order by label, value
+                select value, label_of('{name}', value) as label from shown_values
+                where dimension = '{name}' and value is not null order by label, value
                 """
             )
+            n = self.n_values(name)
+            label = words(name)
+            if n > len(options):
+                label = words("largest", what=label, n=len(options), of=words.number(n))
             if len(options) > 1:
                 every = (EVERYTHING, words("everything"))
-                found.append(Filter(name, words(name), [every, *options], EVERYTHING))
+                found.append(Filter(name, label, [every, *options], EVERYTHING))
         return found
+
+    def n_values(self, dimension: str) -> int:
+        """How many known values a dimension has, shown or not."""
+        query = """
+            select count(distinct dimension_value) as n from conversion_estimates
+            where dimension = $dimension and definition_id = 'won'
+        """
+        return int(self.rows(query, dimension=dimension)[0]["n"])
 
     def pipelines(self) -> list[Filter]:
         """Pipelines, the one that most deals entered first, those of leads last."""

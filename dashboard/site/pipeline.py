@@ -19,6 +19,7 @@ MOVEMENT = """
                 when 'won' then 90 when 'lost' then 91 else 50 end as place
         from pipeline_movement_by_dimension
         where period = 'quarter' and period_start_on >= $first
+            and is_shown(dimension, dimension_value)
             and (dimension in ('all', 'segment', 'business_area', 'source')
                  or dimension = 'seller' and period_start_on = $last)
         group by all
@@ -42,6 +43,7 @@ FLOW = """
     from stage_flow_by_dimension as flow join stage_names using (pipeline_id, stage_id)
     where dimension = 'all' and week_on > $as_of::date - 27 * 7
         or dimension = 'segment' and week_on > $as_of::date - 14 * 7
+        and is_shown(dimension, dimension_value)
     order by stage_rank, stage_id, week_on
 """
 BALANCE = """
