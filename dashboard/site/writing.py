@@ -33,9 +33,11 @@ def write_site(folder: Path, language: str, facts: SetFacts) -> None:
     since, and does without where there is none.
     """
     words = Words(language)
-    pool = ThreadPoolExecutor(1)
-    bundle = pool.submit(_bundle)
-    with duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as connection:
+    with (
+        ThreadPoolExecutor(1) as pool,
+        duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as connection,
+    ):
+        bundle = pool.submit(_bundle)
         source = Source(connection, words)
         pages = [
             check_in_page(source, folder),
