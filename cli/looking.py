@@ -4,6 +4,7 @@ Belongs here: their arguments and what they say.
 """
 
 import sys
+import webbrowser
 
 import click
 
@@ -32,7 +33,7 @@ def open_page(home_path: str) -> None:
                 f"home {home.root}: no pages are published there; `mellantid run` first"
             )
         say(f"page       {shown(page)}")
-        if click.launch(str(page.absolute())) != 0:
+        if not webbrowser.open(page.absolute().as_uri()):
             say("           no browser could be started here: open that file in one")
 
 

@@ -343,6 +343,7 @@ def test_runs_killed_in_the_middle_leave_nothing_to_mend(
         (["run", "--as-of", "2999-01-01"], "choose a day from 2010-01-01 to today"),
         (["frobnicate"], "No such command"),
         (["rollback"], "no earlier published set"),
+        (["open"], "no pages are published there"),
         (["simulate", "--out", "."], "not simulated"),
     ],
 )
