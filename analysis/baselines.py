@@ -35,9 +35,15 @@ class OpenDeals:
 
 
 def of_open_deals(
-    stays: Stays, deals: OpenDeals, periods: list[Period], random: np.random.Generator
+    stays: Stays,
+    turned_out: list[Floats | None],
+    deals: OpenDeals,
+    periods: list[Period],
+    random: np.random.Generator,
 ) -> dict[str, list[Floats]]:
-    """Draws of what open deals bring in each period, by forecaster."""
+    """Draws of what open deals bring in each period, by forecaster; `turned_out` as the function
+    says it.
+    """
     told: dict[str, list[Floats]] = {}
     if not np.isnan(deals.probability).all():
         due = [
@@ -47,11 +53,10 @@ def of_open_deals(
         ]
         chance = np.nan_to_num(deals.probability)
         told["crm_probabilities"] = [_sums(chance * is_due, deals.worth, random) for is_due in due]
-    shares = [_turned_out(stays, number) for number in range(N_PERIODS)]
-    if all(share is not None for share in shares):
+    if all(share is not None for share in turned_out):
         told["crm_recalibrated"] = [
             _sums(share[stays.state[deals.rows]], deals.worth, random)
-            for share in shares if share is not None
+            for share in turned_out if share is not None
         ]  # fmt: skip
     return told
 
@@ -65,6 +70,11 @@ def _sums(chance: Floats, worth: Floats, random: np.random.Generator) -> Floats:
         won = random.random((size, len(worth)), dtype=np.float32) < chance.astype(np.float32)
         answer[first : first + size] = won @ worth
     return answer
+
+
+def turned_out(stays: Stays) -> list[Floats | None]:
+    """Of each period `_turned_out`."""
+    return [_turned_out(stays, number) for number in range(N_PERIODS)]
 
 
 def _turned_out(stays: Stays, number: int) -> Floats | None:
@@ -119,7 +129,7 @@ def of_revenue(
             now = guess(stays, days, scope, stays.as_of, periods[number])
             errors = []
             for day, period in _past_days(stays, number):
-                then = guess(stays.at(day), days, scope, day, period)
+                then = guess(stays, days, scope, day, period)
                 if then is not None:
                     came = _won(stays, scope, max(day + 1, period.start), period.end)
                     errors.append(came - then)
@@ -137,13 +147,17 @@ def of_revenue(
 
 def _first_day(stays: Stays) -> np.datetime64:
     """The day of the first entry; that of the stays themselves without one."""
-    return np.datetime64(min([stays.as_of, *np.sort(stays.entered)[:1]]), "D")
+    return min(stays.as_of, stays.entered.min()) if len(stays.entered) else stays.as_of
 
 
 def _won(
-    stays: Stays, scope: tuple[str, str | None], start: np.datetime64, end: np.datetime64
+    stays: Stays,
+    scope: tuple[str, str | None],
+    start: np.datetime64,
+    end: np.datetime64,
+    by: np.datetime64 | None = None,
 ) -> float:
-    rows, amount = won_between(stays, start, end)
+    rows, amount = won_between(stays, start, end, by)
     return float(np.nansum(amount[is_of(stays, rows, *scope)]))
 
 
@@ -155,11 +169,11 @@ def _run_rate(
     period: Period,
 ) -> float | None:
     """The money per selling day of the last year, for those that are left of the period."""
-    first = max(day - 365, _first_day(stays))
+    first = max(day - 365, min(_first_day(stays), day))
     if day - first < np.timedelta64(180, "D"):
         return None
     begin, now, start, end = days.by(np.array([first, day, period.start - 1, period.end]))
-    rate = _won(stays, scope, first + 1, day) / max(int(now - begin), 1)
+    rate = _won(stays, scope, first + 1, day, day) / max(int(now - begin), 1)
     return float(rate * (end - max(start, now)))
 
 
@@ -173,4 +187,4 @@ def _last_year(
     into = max(day + 1, period.start) - period.start
     if _first_day(stays) > before.start - 90:
         return None
-    return _won(stays, scope, min(before.start + into, before.end), before.end)
+    return _won(stays, scope, min(before.start + into, before.end), before.end, day)

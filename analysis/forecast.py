@@ -16,7 +16,7 @@ from scipy.sparse import csr_array
 
 from analysis.intervals import Floats, Integers
 from analysis.outlook import N_KERNELS, Outlook
-from analysis.stays import WON
+from analysis.stays import Stays
 
 N_EFFECTS, N_INNER = 4, 50
 N_DRAWS = N_KERNELS * N_EFFECTS * N_INNER
@@ -226,10 +226,13 @@ def booked(outlook: Outlook) -> tuple[Integers, Floats]:
     return won_between(stays, outlook.periods[0].start, stays.as_of)
 
 
-def won_between(stays: Any, start: np.datetime64, end: np.datetime64) -> tuple[Integers, Floats]:
-    """Stays won on these days, of deals that have not come back since; and their amounts."""
-    is_last = (
-        np.append(np.diff(stays.journey) != 0, True) if len(stays.journey) else np.zeros(0, bool)
-    )
-    rows = np.flatnonzero((stays.to == WON) & is_last & (stays.left >= start) & (stays.left <= end))
-    return rows, stays.left_amount[rows]
+def won_between(
+    stays: Stays, start: np.datetime64, end: np.datetime64, by: np.datetime64 | None = None
+) -> tuple[Integers, Floats]:
+    """Stays won on these days, of deals that have not come back since, as known `by` a day (none:
+    of `stays`); and their amounts.
+    """
+    rows = stays.wins
+    left = stays.left[rows]
+    is_it = (left >= start) & (left <= end) & (stays.came_back > (by or stays.as_of))
+    return rows[is_it], stays.left_amount[rows[is_it]]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.baselines import OpenDeals, of_open_deals, of_revenue
+from analysis.baselines import OpenDeals, of_open_deals, of_revenue, turned_out
 from analysis.forecast import N_PERIODS, Draws, booked, draw
 from analysis.goals import Goals
 from analysis.intervals import Floats, Integers
@@ -77,6 +77,10 @@ class Forecast:
         ids = self.outlook.stays.journeys[self.outlook.stays.journey[self.rows]]
         days = self.open_deals["expected_close_on"].to_numpy("datetime64[D]")
         return np.asarray(days[self._place_of(ids)])
+
+    @cached_property
+    def turned_out(self) -> list[Floats | None]:
+        return turned_out(self.outlook.stays)
 
     @cached_property
     def booked(self) -> tuple[Integers, Floats]:
@@ -210,7 +214,7 @@ def _distributions(forecast: Forecast, place: int) -> list[pd.DataFrame]:
     deals = OpenDeals(
         forecast.rows[mine], worth, forecast.probability[mine], forecast.expected_on[mine]
     )
-    of_deals = of_open_deals(outlook.stays, deals, periods, random)
+    of_deals = of_open_deals(outlook.stays, forecast.turned_out, deals, periods, random)
     of_others = of_revenue(outlook.stays, outlook.days, periods, scope, random)
     for period in range(N_PERIODS):
         tell("mellantid", "total", period, forecast.total(place, period))

@@ -156,9 +156,16 @@ class Stays:
     def is_open(self) -> NDArray[np.bool_]:
         return np.asarray(self.to == OPEN)
 
-    @property
+    @cached_property
     def wins(self) -> NDArray[np.int64]:
         return np.flatnonzero(self.to == WON)
+
+    @cached_property
+    def came_back(self) -> Days:
+        """Of each of `wins`, the day that its deal came into a stage again; FAR: never."""
+        following = np.minimum(self.wins + 1, max(len(self.journey) - 1, 0))
+        is_same = (following > self.wins) & (self.journey[following] == self.journey[self.wins])
+        return np.where(is_same, self.entered[following], FAR)
 
 
 def is_of(

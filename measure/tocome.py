@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.baselines import OpenDeals, of_open_deals, of_revenue
+from analysis.baselines import OpenDeals, of_open_deals, of_revenue, turned_out
 from analysis.drift import FALSE_ALARMS, Drift
 from analysis.focus import focus
 from analysis.forecast import Draws, booked, draw, won_between
@@ -152,9 +152,9 @@ def _told(
     then, periods = outlook.stays, outlook.periods
     found = {"mellantid": had + draws.open_amount[:, 0, 0] + draws.new_amount[:, 0, 0]}
     new = random.permutation(draws.new_amount[:, 0, 0])
-    mean = outlook.mean_amount
-    worth = np.where(np.isnan(deals.worth), mean[then.kind[deals.rows]], deals.worth)
-    for name, each in of_open_deals(then, replace(deals, worth=worth), periods, random).items():
+    mean = outlook.mean_amount[then.kind[deals.rows]]
+    deals = replace(deals, worth=np.where(np.isnan(deals.worth), mean, deals.worth))
+    for name, each in of_open_deals(then, turned_out(then), deals, periods, random).items():
         found[name] = had + each[0] + new[: len(each[0])]
     of_money = of_revenue(then, outlook.days, periods, ("company", None), random)
     found.update({name: had + each[0] for name, each in of_money.items()})

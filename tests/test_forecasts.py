@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from conftest import build, mart
 
-from analysis.baselines import OpenDeals, of_open_deals, of_revenue
+from analysis.baselines import OpenDeals, of_open_deals, of_revenue, turned_out
 from analysis.estimates import Marts, time_to_come
 from analysis.outlook import quarters
 from analysis.scores import LEVELS, crps, forecast_scores, pinball, pit
@@ -65,14 +65,16 @@ def test_baselines_are_what_they_say() -> None:
     soon, later = periods[0].start - 5, periods[1].start
     expected = np.where(np.arange(len(rows)) % 2 == 0, soon, later)
     deals = OpenDeals(rows, stays.amount[rows], np.full(len(rows), 0.4), expected)
-    told = of_open_deals(stays, deals, periods, random)
+    told = of_open_deals(stays, turned_out(stays), deals, periods, random)
     for number, is_due in enumerate((expected == soon, expected == later)):
         assert told["crm_probabilities"][number].mean() == pytest.approx(
             0.4 * stays.amount[rows][is_due].sum(), rel=0.03
         )
     assert set(told) == {"crm_probabilities", "crm_recalibrated"}
     none = OpenDeals(rows, stays.amount[rows], np.full(len(rows), np.nan), expected)
-    assert set(of_open_deals(stays, none, periods, random)) == {"crm_recalibrated"}
+    assert set(of_open_deals(stays, turned_out(stays), none, periods, random)) == {
+        "crm_recalibrated"
+    }
     days = SellingDays(stays.moved_on, stays.as_of, "SE")
     assert set(of_revenue(stays, days, periods, ("company", None), random)) == {
         "run_rate", "last_year",
