@@ -258,6 +258,26 @@ def test_of_thousands_of_values_the_largest_are_shown_and_it_is_said() -> None:
     assert found.label == "Source: the 40 largest of 5,000"
 
 
+def test_two_of_one_name_are_told_apart() -> None:
+    with duckdb.connect() as connection:
+        connection.execute("""
+            create table dim_stages as
+            select 'p' as pipeline_id, 'x:' || id as stage_id, 1 as stage_rank,
+                'open' as stage_kind, 'lead' as role, 'Offer' as label
+            from unnest(['a', 'b']) as t (id);
+            create table dim_sellers as
+            select 'x:' || id as seller_id, 'Ann' as name from unnest(['1', '2']) as t (id);
+            create table conversion_estimates as
+            select 'seller' as dimension, seller_id as dimension_value, 'won' as definition_id,
+                1 as n_entered from dim_sellers;
+        """)
+        source = Source(connection, Words("en"))
+        (sellers,) = source.groups(("seller",))
+        stages = [row["stage"] for row in source.rows("from stage_names order by stage")]
+    assert [label for _, label in sellers.options[1:]] == ["Ann (1)", "Ann (2)"]
+    assert stages == ["Offer (a)", "Offer (b)"]
+
+
 def test_what_has_no_word_is_called_by_its_name() -> None:
     """A kind of movement that a later version tells must not stop a publish."""
     for language in ("en", "sv"):

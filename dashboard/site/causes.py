@@ -6,9 +6,9 @@ of bands in the flow picture (flow).
 
 from typing import Any
 
-from dashboard.site.charts import Charts, ordered
+from dashboard.site.charts import Charts
 from dashboard.site.flow import bands_of
-from dashboard.site.parts import EVERYTHING, Filter, Page, Section, Source, bare, rate, table_of
+from dashboard.site.parts import Filter, Page, Section, Source, bare, rate, table_of
 
 PATHS = """
     select
@@ -106,6 +106,12 @@ def _filter(source: Source, name: str, values: list[str]) -> list[Filter]:
     return [Filter(name, source.words(f"filter_{name}"), options, values[0])]
 
 
+def _label(source: Source, dimension: str, label: str) -> str:
+    """Our own words for parts of the day and for what is unknown; the company's own stay."""
+    is_ours = dimension in ("daypart", "weekday") or label == "(unknown)"
+    return source.words.term(label) if is_ours else label
+
+
 def _flows(source: Source, charts: Charts, rows: list[dict[str, Any]]) -> list[Section]:
     words = source.words
     if not rows:
@@ -117,8 +123,10 @@ def _flows(source: Source, charts: Charts, rows: list[dict[str, Any]]) -> list[S
         row["what"] = words.term(row["touch_type"])
         if row["touch_detail"]:
             row["what"] += f": {stages.get(row['touch_detail'], bare(row['touch_detail']))}"
+        path = [each for each in (row["path"] or "").split(" > ") if each]
         steps = [
-            stages.get(each, words.term(each)) for each in (row["path"] or "").split(" > ") if each
+            words.term(each) if each == "(other paths)" else stages.get(each, bare(each))
+            for each in path
         ]
         row["steps"] = [row["what"], *steps]
         row["kind"] = words.of("became", row["outcome"])
@@ -162,12 +170,7 @@ def _needed(source: Source, charts: Charts, rows: list[dict[str, Any]]) -> list[
     if not rows:
         return [Section(words("activities_needed"), lines=[words("no_activities")])]
     for row in rows:
-        row["label"] = words.term(row["label"])
-    names = ("activity", "by", "group", "label", "value", "low", "high", "n", "place")
-    drawn = [
-        {**{name: row[name] for name in names}, "n_text": f"n {words.number(row['n'])}"}
-        for row in ordered(rows) if row["value"] is not None
-    ]  # fmt: skip
+        row["label"] = _label(source, row["by"], row["label"])
 
     def cells(row: dict[str, Any]) -> list[str]:
         per = row["attempts_per_effect"]
@@ -180,7 +183,7 @@ def _needed(source: Source, charts: Charts, rows: list[dict[str, Any]]) -> list[
 
     head = source.head("what attempts meetings per_meeting interval for_1 for_5 for_20")
     table = table_of(head, rows, cells, ("activity", "by", "group"))
-    chart = charts.intervals(drawn, words("share_meeting"), form=".1%") if drawn else None
+    chart = charts.intervals(rows, words("share_meeting"), form=".1%")
     return [Section(words("activities_needed"), [words("needed_note")], chart=chart, table=table,
                     evidence="observed")]  # fmt: skip
 
@@ -191,12 +194,7 @@ def _compared(source: Source, charts: Charts) -> list[Section]:
     if not rows:
         return []
     for row in rows:
-        row["label"] = words.term(row["label"])
-    names = ("activity", "by", "group", "label", "value", "low", "high", "n", "place")
-    drawn = [
-        {**{name: row[name] for name in names}, "n_text": f"n {words.number(row['n'])}"}
-        for row in ordered(rows) if row["low"] is not None
-    ]  # fmt: skip
+        row["label"] = _label(source, row["by"], row["label"])
 
     def cells(row: dict[str, Any]) -> list[str]:
         interval = "–"
@@ -215,7 +213,7 @@ def _compared(source: Source, charts: Charts) -> list[Section]:
         words("compared_note"),
         words("many_compared", n=words.number(n), chance=words.decimal(chance)),
     ]
-    chart = charts.intervals(drawn, words("points_more"), zero=True, form="+.1%") if drawn else None
+    chart = charts.intervals(rows, words("points_more"), zero=True, form="+.1%")
     return [Section(words("compared"), notes, chart=chart, table=table, evidence="observed")]
 
 
@@ -225,25 +223,21 @@ def _reminders(source: Source, charts: Charts) -> list[Section]:
     if not rows:
         return []
     for row in rows:
-        row["label"] = words.term(row["label"]) if row["sent"] != "all" else words("everything")
-        row["group"] = EVERYTHING
-        row["with"] = words("n_reminders", n=row["reminder_no"])
-    drawn = [
-        {"label": row["with"], "value": row["value"], "low": row["low"], "high": row["high"],
-         "n": row["n"], "n_text": f"n {words.number(row['n'])}", "place": row["place"]}
-        for row in ordered(rows) if row["sent"] == "all" and row["value"] is not None
-    ]  # fmt: skip
+        name = _label(source, row["sent"], row["label"])
+        is_all = row["sent"] == "all"
+        row["what"] = words("everything") if is_all else f"{words.term(row['sent'])}: {name}"
+        row["label"] = words("n_reminders", n=row["reminder_no"])
+    drawn = [row for row in rows if row["sent"] == "all"]
     head = source.head("what reminder people signups share_after interval invitations_20")
     table = table_of(
         head,
         rows,
         lambda row: [
-            row["label"] if row["sent"] == "all" else f"{words.term(row['sent'])}: {row['label']}",
-            row["with"], words.number(row["n"]), words.number(row["n_events"]),
+            row["what"], row["label"], words.number(row["n"]), words.number(row["n_events"]),
             *rate(source, row),
             words.number(row["n_invitations_needed_for_20_at_80"]),
         ],
     )  # fmt: skip
-    chart = charts.intervals(drawn, words("share_after")) if drawn else None
+    chart = charts.intervals(drawn, words("share_after"))
     return [Section(words("seminar"), [words("seminar_note")], chart=chart, table=table,
                     evidence="observed")]  # fmt: skip

@@ -94,13 +94,21 @@ class Charts:
         colour: str | None = None,
         zero: bool = False,
         form: str = ".0%",
-    ) -> dict[str, Any]:
-        """Of each `label` in their `place`, an estimate with its interval: value, low, high, n.
+    ) -> dict[str, Any] | None:
+        """Of each `label`, in the order of `rows`, an estimate with its interval: value, low, high,
+        n; what cannot be told is not drawn. None if nothing is.
 
         `colour`: a field by which several of a label are told apart. `zero`: a rule there.
         """
         words = self.words
-        rows = [row for row in rows if None not in (row["value"], row["low"], row["high"])]
+        names = {"label", "value", "low", "high", "n", "place", "group", colour, *self.first}
+        rows = [
+            {name: row[name] for name in row if name in names}
+            for row in ordered(rows)
+            if None not in (row["value"], row["low"], row["high"])
+        ]
+        if not rows:
+            return None
         base = _chart()
         y = alt.Y("label:N", sort=alt.EncodingSortField("place", order="ascending"), title=None)
         axis = alt.Axis(format=form, tickCount=5)
@@ -125,9 +133,9 @@ class Charts:
         points = base.mark_point(filled=True, size=70, opacity=1).encode(
             y=y, x=alt.X("value:Q", title=title, axis=axis), tooltip=tooltip, **more
         )
-        # Beside each: of how many it tells.
         layers = [rules, points]
-        if not colour:
+        if not colour:  # beside each: of how many it tells
+            rows = [{**row, "n_text": f"n {words.number(row['n'])}"} for row in rows]
             layers.append(base.mark_text(aria=False, align="left", dx=6, dy=-8, fontSize=11).encode(
                 y=y, x="value:Q", text=alt.Text("n_text:N")))  # fmt: skip
         if zero:

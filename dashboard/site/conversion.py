@@ -32,15 +32,23 @@ BY_VALUE = """
     order by n_entered desc, label
 """
 SELLERS = """
+    with mix as (
+        select
+            *, row_number() over (all_of order by n_mature desc, seller_id) as place_of_all,
+            count(*) over all_of as n_compared
+        from seller_mix
+        where stage_id is null and definition_id = 'won' and n_mature > 0
+        window all_of as (partition by pipeline_id, horizon_days)
+    )
+
     select
         coalesce(pipeline_id, '') as pipeline, horizon_days as horizon,
         label_of('seller', seller_id) as label, n_mature as n, seller_rate, all_sellers_rate,
         mix_difference, rate_difference as value, low_simultaneous_rate_difference as low,
-        high_simultaneous_rate_difference as high, is_reversed
-    from seller_mix
-    where stage_id is null and definition_id = 'won' and n_mature > 0
-        and is_shown('seller', seller_id)
-    order by n_mature desc, label
+        high_simultaneous_rate_difference as high, is_reversed, place_of_all, n_compared
+    from mix
+    where is_shown('seller', seller_id)
+    order by place_of_all, pipeline, horizon
 """
 # Counts of segments add up to those of all.
 COHORTS = """
@@ -101,9 +109,6 @@ def _funnel(source: Source, charts: Charts, longest: int) -> Section:
     for row in rows:
         row["label"] = row["stage"] or words("entered_pipeline")
         row["measure"] = words.of("measure", row["definition_id"])
-    names = (*KEYS, "label", "measure", "value", "low", "high", "n", "place")
-    drawn = [{name: row[name] for name in names} for row in ordered(rows)
-             if row["value"] is not None]  # fmt: skip
     head = source.head("stage measure entered followed estimate interval")
     table = table_of(
         head,
@@ -115,7 +120,7 @@ def _funnel(source: Source, charts: Charts, longest: int) -> Section:
     notes = [words("funnel_note")]
     if any(row["is_drifting"] for row in rows):
         notes.append(words("drifting"))
-    chart = charts.intervals(drawn, words("share"), colour="measure")
+    chart = charts.intervals(rows, words("share"), colour="measure")
     return Section(words("funnel"), notes, chart=chart, table=table)
 
 
@@ -124,11 +129,6 @@ def _by_value(source: Source, charts: Charts, dimension: str) -> list[Section]:
     rows = source.rows(BY_VALUE, dimension=dimension)
     if not any(row["label"] != "(unknown)" for row in rows):
         return []
-    names = ("pipeline", "horizon", "label", "value", "low", "high", "n", "place")
-    drawn = [
-        {**{name: row[name] for name in names}, "n_text": f"n {words.number(row['n'])}"}
-        for row in ordered(rows) if row["value"] is not None
-    ]  # fmt: skip
     head = [
         words(name) for name in (dimension, "entered", "followed", "won_n", "estimate", "interval")
     ]
@@ -141,10 +141,11 @@ def _by_value(source: Source, charts: Charts, dimension: str) -> list[Section]:
         ("pipeline", "horizon"),
     )  # fmt: skip
     title = words("won_by", what=words(dimension).lower())
-    chart = charts.intervals(drawn, words("share_won")) if drawn else None
+    chart = charts.intervals(rows, words("share_won"))
     notes = [words("at_once")]
-    if (n := source.n_values(dimension)) > len({row["label"] for row in rows}):
-        notes.append(words("largest", what=words(dimension), n=len(rows), of=words.number(n)))
+    shown = len({row["label"] for row in rows} - {"(unknown)"})
+    if (n := source.n_values(dimension)) > shown:
+        notes.append(words("largest", what=words(dimension), n=shown, of=words.number(n)))
     return [Section(title, notes, chart=chart, table=table)]
 
 
@@ -153,14 +154,7 @@ def _sellers(source: Source, charts: Charts) -> list[Section]:
     rows = source.rows(SELLERS)
     if not rows:
         return []
-    drawn, seen = [], dict[Any, int]()
-    for row in ordered(rows):
-        seen[row["pipeline"], row["horizon"]] = seen.get((row["pipeline"], row["horizon"]), 0) + 1
-        if row["low"] is not None and seen[row["pipeline"], row["horizon"]] <= MAX_DRAWN:
-            names = ("pipeline", "horizon", "label", "value", "low", "high", "n", "place")
-            drawn.append(
-                {**{name: row[name] for name in names}, "n_text": f"n {words.number(row['n'])}"}
-            )
+    drawn = [row for row in rows if row["place_of_all"] <= MAX_DRAWN]
 
     def cells(row: dict[str, Any]) -> list[str]:
         compared = [words("too_little"), "–"]
@@ -175,13 +169,11 @@ def _sellers(source: Source, charts: Charts) -> list[Section]:
 
     head = source.head("seller followed own_rate all_rate by_mix by_rate interval remark")
     table = table_of(head, rows, cells, ("pipeline", "horizon"))
-    n = max(seen.values())
+    n = max(row["n_compared"] for row in rows)
     notes = [words("sellers_note"), words("many_sellers", n=words.number(n))]
     if n > MAX_DRAWN:
         notes.append(words("drawn", n=MAX_DRAWN))
-    chart = (
-        charts.intervals(drawn, words("points_from_all"), zero=True, form="+.0%") if drawn else None
-    )
+    chart = charts.intervals(drawn, words("points_from_all"), zero=True, form="+.0%")
     return [Section(words("sellers"), notes, chart=chart, table=table)]
 
 
@@ -207,11 +199,6 @@ def _cohorts(source: Source, charts: Charts, longest: int, as_of: Any) -> Sectio
 def _days(source: Source, charts: Charts) -> Section:
     words = source.words
     rows = source.rows(DAYS)
-    drawn = [
-        {**{name: row[name] for name in (*KEYS, "label", "value", "low", "high", "n", "place")},
-         "n_text": f"n {words.number(row['n'])}"}
-        for row in ordered(rows) if row["value"] is not None
-    ]  # fmt: skip
     head = source.head("stage median_days p80_days interval n_wins open_deals slow_deals")
 
     def cells(row: dict[str, Any]) -> list[str]:
@@ -220,6 +207,6 @@ def _days(source: Source, charts: Charts) -> Section:
         days = [words.number(row["median_days_in_stage"]), words.number(row["value"])]
         return [row["label"], *days, interval, *(words.number(row[name]) for name in names)]
 
-    chart = charts.intervals(drawn, words("p80_days"), form=",.0f") if drawn else None
+    chart = charts.intervals(rows, words("p80_days"), form=",.0f")
     return Section(words("in_stage"), [words("in_stage_note")], chart=chart,
                    table=table_of(head, rows, cells, KEYS))  # fmt: skip

@@ -19,15 +19,25 @@ from ingestion.shown import printable
 GROUPS = ("segment", "business_area", "seller", "source")
 EVERYTHING = "all"
 
-# Names of what rows have ids of; one without is shown as its id, without the system. Of values
-# the largest: a company may tell thousands of sources, and a page must open.
+# Names of what rows have ids of; one without is shown as its id, without the system, and of two
+# with one name each has its id beside it: a chart would lay them on each other. Of values the
+# largest: a company may tell thousands of sources, and a page must open.
 NAMES = """
     create temp macro bare(id) as regexp_replace(id, '^[^:]*:', '');
     create temp view stage_names as
     select
         pipeline_id, stage_id, stage_rank, stage_kind, role,
-        coalesce(label, bare(stage_id)) as stage
+        coalesce(label, bare(stage_id)) || if(
+            count(*) over (partition by pipeline_id, label) > 1 and label is not null,
+            ' (' || bare(stage_id) || ')', ''
+        ) as stage
     from dim_stages;
+    create temp table seller_names as
+    select
+        seller_id,
+        name || if(count(*) over (partition by name) > 1, ' (' || bare(seller_id) || ')', '')
+        as name
+    from dim_sellers;
     create temp table shown_values as
     select dimension, dimension_value as value
     from conversion_estimates
@@ -44,7 +54,7 @@ NAMES = """
     create temp macro group_key(dimension, value) as
         if(dimension in ('all', 'company'), 'all', dimension || '=' || coalesce(value, ''));
     create temp macro label_of(dimension, value) as coalesce(
-        (select any_value(name) from dim_sellers where dimension = 'seller' and seller_id = value),
+        (select any_value(name) from seller_names where dimension = 'seller' and seller_id = value),
         if(dimension = 'seller', bare(value), value), '(unknown)'
     );
 """
