@@ -124,4 +124,4 @@ lock:
 		--no-emit-index-url --no-strip-extras requirements-superset.in -o requirements-superset.txt
 
 clean:
-	rm -rf demo dbt/target
+	rm -rf demo dbt/target dashboard/site/.bundles

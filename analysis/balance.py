@@ -158,12 +158,11 @@ def _past(stays: Stays, number: int, now: Period, pipeline: str | None, rank: fl
         day = min(start + into, two[0].end)
         if day <= stays.entered.min(initial=day) + 180 or two[number].end > stays.as_of:
             continue
-        then = stays.at(day)
-        rows = np.flatnonzero(then.is_open)
-        rows = rows[_is_from(then, rows, pipeline, rank)]
+        rows = stays.open_at(day)
+        rows = rows[_is_from(stays, rows, pipeline, rank)]
         _, won = won_between(stays, max(day + 1, two[number].start), two[number].end)
         if np.nansum(won) > 0:
-            ratios.append(float(np.nansum(then.amount[rows]) / np.nansum(won)))
+            ratios.append(float(np.nansum(stays.amount[rows]) / np.nansum(won)))
     return np.array(ratios)
 
 

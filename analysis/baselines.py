@@ -84,14 +84,13 @@ def _turned_out(stays: Stays, number: int) -> Floats | None:
     n, k = np.zeros(len(stays.states)), np.zeros(len(stays.states))
     used = 0
     for day, period in _past_days(stays, number):
-        then = stays.at(day)
-        rows = np.flatnonzero(then.is_open)
+        rows = stays.open_at(day)
         if not len(rows):
             continue
         won, _ = won_between(stays, max(day + 1, period.start), period.end)
-        is_won = np.isin(then.journey[rows], stays.journey[won])
-        n += np.bincount(then.state[rows], minlength=len(n))
-        k += np.bincount(then.state[rows], is_won, len(n))
+        is_won = np.isin(stays.journey[rows], stays.journey[won])
+        n += np.bincount(stays.state[rows], minlength=len(n))
+        k += np.bincount(stays.state[rows], is_won, len(n))
         used += 1
     if used < MIN_PAST:
         return None

@@ -188,10 +188,8 @@ def _drawn(
     told: dict[str, Any] = {}
     for name, values in zip(names, parts, strict=True):
         told[f"expected_{name}"] = float(np.mean(values, dtype=float))
-        for level in (10, 50, 90):
-            told[f"p{level}_{name}"] = float(
-                np.quantile(values, level / 100, method="inverted_cdf")
-            )
+        levels = np.quantile(values, (0.1, 0.5, 0.9), method="inverted_cdf")
+        told |= {f"p{p}_{name}": float(at) for p, at in zip((10, 50, 90), levels, strict=True)}
     goal = row["goal_amount"]
     told["reach_goal_rate"] = np.nan if np.isnan(goal) else float((total >= goal).mean())
     return told

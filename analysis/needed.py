@@ -4,7 +4,6 @@ Belongs here: the number and its method. Does not belong here: the rates it star
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from analysis.intervals import Floats, Integers
@@ -28,33 +27,45 @@ def needed(effects: int, certainty: float, successes: Floats, failures: Floats) 
     cells = np.flatnonzero(np.isfinite(a).all(axis=0) & np.isfinite(b).all(axis=0))
     a, b = a[:, cells], b[:, cells]
     begun = gammaln(a + b) - gammaln(b)
-    too_few = np.full(len(cells), effects - 1)
-    enough = np.full(len(cells), effects)
+    too_few, enough = np.full(len(cells), effects - 1), np.full(len(cells), effects)
+    p_too_few, p_enough = np.zeros((2, len(cells)))
 
-    def is_enough(numbers: Integers, of: Integers) -> NDArray[np.bool_]:
+    def chance(numbers: Integers, of: Integers) -> Floats:
         """Of the cells `of`: nearly all of the time goes into those still looked for."""
-        found = _probability(effects, numbers, a[:, of], b[:, of], begun[:, of])
-        return np.asarray(found >= certainty)
+        return _probability(effects, numbers, a[:, of], b[:, of], begun[:, of])
 
     left = np.arange(len(cells))
     if len(a) > EVERY:
         # Half of all that is computed, spared.
         near = np.nan_to_num(needed(effects, certainty, a[::EVERY], b[::EVERY]), nan=MOST)
         below = np.maximum(0.97 * near, effects - 1).astype(np.int64)
-        reached = is_enough(below, left)
+        found = chance(below, left)
+        reached = found >= certainty
         enough = np.where(reached, np.maximum(below, effects), (1.03 * near).astype(np.int64) + 1)
         enough = np.minimum(enough, MOST)
         too_few = np.where(reached, too_few, below)
-    while len(left := left[~is_enough(enough[left], left)]):
-        too_few[left] = enough[left]
+        p_too_few = np.where(reached, 0.0, found)
+    while len(left):
+        p_enough[left] = chance(enough[left], left)
+        left = left[p_enough[left] < certainty]
+        too_few[left], p_too_few[left] = enough[left], p_enough[left]
         left = left[enough[left] < MOST]
         enough[left] = np.minimum(enough[left] * 2, MOST)
-    is_out = too_few == MOST
+    is_out, step = too_few == MOST, 0
     while len(left := np.flatnonzero(~is_out & (enough - too_few > 1))):
-        middle = (too_few[left] + enough[left]) // 2
-        reached = is_enough(middle, left)
-        enough[left] = np.where(reached, middle, enough[left])
-        too_few[left] = np.where(reached, too_few[left], middle)
+        step += 1
+        width = enough[left] - too_few[left]
+        share = (certainty - p_too_few[left]) / (p_enough[left] - p_too_few[left])
+        # On a line between both, which is nearly there; now and then in the middle, as lines lag.
+        inside = (width * share).astype(np.int64) if step % 3 else width // 2
+        middle = too_few[left] + np.clip(inside, 1, width - 1)
+        found = chance(middle, left)
+        reached = found >= certainty
+        for place, probability, is_new in (
+            (enough, p_enough, reached),
+            (too_few, p_too_few, ~reached),
+        ):
+            place[left[is_new]], probability[left[is_new]] = middle[is_new], found[is_new]
     answer[cells] = np.where(is_out, np.nan, enough)
     return answer
 

@@ -122,6 +122,11 @@ class Plan:
         return np.asarray(found[cell])
 
     @cached_property
+    def _won_in_quarter(self) -> Floats:
+        """The chance of each open stay to be won in each quarter: rows, draws, quarters."""
+        return np.diff(self.open_won, axis=2, prepend=0)
+
+    @cached_property
     def _arrivals(self) -> tuple[Integers, Floats, Integers]:
         rows, per_day = self.outlook.arrivals
         stays = self.outlook.stays
@@ -132,15 +137,15 @@ class Plan:
         _, per_day, cell = self._arrivals
         stays = self.outlook.stays
         size = (len(stays.classes), len(stays.states))
-        weight = per_day * scope.is_new
-        return np.asarray(np.bincount(cell, weight, size[0] * size[1]).reshape(size))
+        mine = np.flatnonzero(scope.is_new)
+        return np.asarray(np.bincount(cell[mine], per_day[mine], size[0] * size[1]).reshape(size))
 
     def _mixes(self, scope: Scope) -> Floats:
         """`per_day`, and as many a day of the mix that each draw has: draws, classes, states."""
         rows, per_day, cell = self._arrivals
-        rate = self.per_day(scope)
-        weight = self.outlook.by_account[:N_DRAWN, self.outlook.stays.account[rows]]
-        drawn = [np.bincount(cell, each, rate.size) for each in weight * per_day * scope.is_new]
+        rate, mine = self.per_day(scope), np.flatnonzero(scope.is_new)
+        weight = self.outlook.by_account[:N_DRAWN, self.outlook.stays.account[rows[mine]]]
+        drawn = [np.bincount(cell[mine], each, rate.size) for each in weight * per_day[mine]]
         mixes = np.stack([rate.ravel(), *drawn])
         mixes *= rate.sum() / mixes.sum(axis=1, keepdims=True)
         return mixes.reshape(-1, *rate.shape)
@@ -185,8 +190,8 @@ class Plan:
 
     def _open_money(self, scope: Scope) -> Floats:
         """Expected of the open deals: draws, quarters."""
-        chance = np.diff(self.open_won[scope.is_open], axis=2, prepend=0)
-        return np.asarray(np.einsum("nbp,n->bp", chance, self.worth[scope.is_open]))
+        mine = np.flatnonzero(scope.is_open)
+        return np.asarray(np.tensordot(self.worth[mine], self._won_in_quarter[mine], 1))
 
     def _best_quarter(self, scope: Scope) -> float:
         """The most new deals in 60 selling days of the last year."""
@@ -227,7 +232,7 @@ class Plan:
             amounts.append(random.choice(pool, count.sum()) * value[kernel] * scale)
         lacking = goals - scope.booked - np.concatenate(had)
         of, mark, amount = (np.concatenate(parts) for parts in (owner, marks, amounts))
-        order = np.lexsort((mark, of))
+        order = np.argsort(of * MOST_SAFE + mark)
         of, mark, so_far = of[order], mark[order], np.cumsum(amount[order])
         first = np.searchsorted(of, np.arange(len(lacking)))
         before = np.append(0.0, so_far)[first]
@@ -274,15 +279,14 @@ class Plan:
         so_far = np.concatenate(
             [np.zeros((*reached.shape[:-1], 1)), np.cumsum(reached, axis=-1)[..., :-1]], axis=-1
         )
-        of_open, of_new = [], []
         # A deal that is there already does not enter anew.
         still = ~is_beyond[cells[1]]
-        for scope in scopes:
-            n = np.bincount(cell[scope.is_open], minlength=len(cells[0])) * still
-            told = np.einsum("n,nbe->be", n, found)
-            of_open.append(np.stack([np.interp(days, ends, draw) for draw in told]))
-            of_new.append(np.einsum("ck,cbkt->bt", self.per_day(scope), so_far))
-        return np.stack(of_open), np.stack(of_new)
+        n = [np.bincount(cell[scope.is_open], minlength=len(cells[0])) * still for scope in scopes]
+        # What each of `ends` counts on each day: between two of them, a line.
+        lines = np.stack([np.interp(days, ends, one) for one in np.eye(len(ends))])
+        of_open = np.tensordot(np.array(n, dtype=float), found, 1) @ lines
+        per_day = np.array([self.per_day(scope) for scope in scopes])
+        return of_open, np.tensordot(per_day, so_far.swapaxes(1, 2), 2)
 
     def targets(self) -> list[Target]:
         """The stages in use and the wins of each pipeline, in order."""

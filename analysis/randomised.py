@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
-from scipy.stats import chisquare
+from scipy.special import chdtrc, stdtrit
 
 from analysis.intervals import LEVEL, Floats, Integers
 
@@ -104,4 +103,7 @@ def mismatch(assigned: Integers, shares: Floats) -> float:
     Of accounts that are assigned as a whole give the accounts, not their units.
     """
     expected = assigned.sum() * shares / shares.sum()
-    return float(chisquare(assigned, expected).pvalue) if assigned.sum() else np.nan
+    if not assigned.sum():
+        return np.nan
+    # As scipy.stats.chisquare, whose import takes 0.4 s of every command.
+    return float(chdtrc(len(shares) - 1, ((assigned - expected) ** 2 / expected).sum()))

@@ -226,7 +226,7 @@ def _of_cells(
     last = max(ends)
     spans = span_of(age[:, None] + np.arange(1, last + 1))
     # Cells, draws, moves, days.
-    daily = hazards.of_move[kind[:, None], :, :, spans][..., moves].transpose(0, 2, 3, 1)
+    daily = hazards.of_move[:, :, moves][kind[:, None], :, :, spans].transpose(0, 2, 3, 1)
     total = daily.sum(axis=2)
     scale = np.where(total > 0.98, 0.98 / np.maximum(total, 1e-12), 1.0)
     daily = daily * scale[:, :, None]
@@ -234,12 +234,14 @@ def _of_cells(
     before = np.concatenate([np.ones((*staying.shape[:-1], 1)), staying[..., :-1]], axis=-1)
     leaves = before[:, :, None] * daily
     answer = np.zeros((*staying.shape[:-1], len(ends)))
+    so_far = np.array(ends) - 1
     for number, move in enumerate(moves):
         target = hazards.target[move]
+        if is_there[move]:
+            answer += np.where(so_far >= 0, leaves[:, :, number].cumsum(axis=-1)[..., so_far], 0.0)
+            continue
         for place, end in enumerate(ends):
-            if is_there[move]:
-                answer[..., place] += leaves[:, :, number, :end].sum(axis=-1)
-            elif target >= 0 and end > 0:
+            if target >= 0 and end > 0:
                 later = reached[kind, :, target, end - 1 :: -1][..., :end]
                 answer[..., place] += np.einsum("nbt,nbt->nb", leaves[:, :, number, :end], later)
     return answer

@@ -22,7 +22,7 @@ from analysis.entries import (
 from analysis.horizons import HORIZONS
 from analysis.incidence import incidence_on
 from analysis.intervals import LEVEL, NOTHING, Floats, Integers, level_of_all, rounded
-from analysis.pooling import normal_scores, pooled
+from analysis.pooling import Pooled, normal_scores, pooled
 
 # A seller is known by what is reached; what is lost is the rest of it.
 DEFINITIONS = ("next_any", "won")
@@ -73,7 +73,8 @@ def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataF
     scores = normal_scores(max(map(len, tables), default=0), random)
     # Threads: nearly all of the time is spent in numpy and scipy, outside the interpreter's lock.
     with ThreadPoolExecutor(2) as threads:
-        pooled_tables = list(threads.map(lambda table: _with_pooled(table, scores), tables))
+        seen: dict[bytes, Pooled] = {}
+        pooled_tables = list(threads.map(lambda table: _with_pooled(table, scores, seen), tables))
     return rounded(pd.concat(pooled_tables, ignore_index=True)).assign(
         interval_id="credible_95", method_id="beta_binomial", as_of=entries.as_of
     )
@@ -84,8 +85,10 @@ def _asked(entries: Entries, definition: str) -> Entries:
     return entries if definition == "won" else entries.of_stages
 
 
-def _with_pooled(table: pd.DataFrame, scores: Floats) -> pd.DataFrame:
-    """The table of one definition and horizon with what its sellers say of each other."""
+def _with_pooled(table: pd.DataFrame, scores: Floats, seen: dict[bytes, Pooled]) -> pd.DataFrame:
+    """The table of one definition and horizon with what its sellers say of each other; `seen`: what
+    cells have come to: a third are as at a shorter horizon.
+    """
     columns: dict[str, Any] = {
         name: np.full(len(table), np.nan)
         for name in ("pooled_rate", "low_pooled_rate", "high_pooled_rate",
@@ -98,7 +101,11 @@ def _with_pooled(table: pd.DataFrame, scores: Floats) -> pd.DataFrame:
         known = rows[n[rows] > 0]
         if not len(known):
             continue
-        estimate = pooled(rate[known] * n[known], n[known], scores)
+        numbers = np.stack([rate[known] * n[known], n[known]])
+        key = numbers.tobytes()
+        if key not in seen:
+            seen[key] = pooled(numbers[0], numbers[1], scores)
+        estimate = seen[key]
         columns["pooled_rate"][known] = estimate.rate
         columns["low_pooled_rate"][known] = estimate.low
         columns["high_pooled_rate"][known] = estimate.high

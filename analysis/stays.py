@@ -140,6 +140,10 @@ class Stays:
             left_amount=np.where(is_later, np.nan, known.left_amount),
         )
 
+    def open_at(self, day: np.datetime64) -> Integers:
+        """Those that stood open at the end of `day`: what `at` of the day has as open."""
+        return np.flatnonzero((self.entered <= day) & ((self.left > day) | self.is_open))
+
     def take(self, rows: Any) -> "Stays":
         """Some of them, all numbers as they were."""
         names = ("journey", "account", "state", "to", "entered", "left", "since", "until", "kind",

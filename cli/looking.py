@@ -15,9 +15,9 @@ from ingestion.landing.inbox import inbox_files, is_new
 from ingestion.landing.manifest import read_manifests
 from ingestion.landing.receipts import read_receipt
 from ingestion.landing.report import last_report
+from publishing.holdings import verify_home
 from publishing.lease import holder, lease
 from publishing.sets import PublishedSets
-from publishing.verification import verify_home
 
 
 @click.command("open")

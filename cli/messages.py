@@ -7,6 +7,7 @@ Exit codes: 0 published · 1 the gate refused and the last good set stands · 2 
 configuration · 3 the run could not be finished (another run holds the home, or a fault).
 """
 
+import gc
 import logging
 import os
 import sys
@@ -75,6 +76,8 @@ def leave(code: int) -> None:
 
     It is written by its binding to file descriptor 2 and says nothing about this run.
     """
+    # Of a run: spares Python 0.9 s of looking through all that was imported.
+    gc.freeze()
     sys.stderr.flush()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.exit(code)

@@ -16,6 +16,7 @@ from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from publishing.day import Day
 from publishing.frames import read_mart
+from publishing.marts import opened
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
@@ -50,5 +51,6 @@ def real_stays(name: str) -> tuple[Stays, list[np.datetime64]] | None:
         work = Day(home, day, "realdata", lambda text: None)
         work.begin(report.loads)
         work.build().refuse_faults()
-        frame = read_mart(work.warehouse.marts, "fct_stage_stays", COLUMNS, ORDER)
+        with opened(work.warehouse.marts) as connection:
+            frame = read_mart(connection, "fct_stage_stays", COLUMNS, ORDER)
     return Stays.of(frame, day), [np.datetime64(origin, "D") for origin in origins]

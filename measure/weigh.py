@@ -4,11 +4,13 @@ Belongs here: running the command on a home and reading what it says of itself.
 Does not belong here: which homes (`bench`), what is in them (`load`, `simulation`).
 """
 
-import os
 import re
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +22,7 @@ from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from ingestion.landing.inbox import is_new
 from publishing.frames import read_mart
+from publishing.marts import opened
 from publishing.sets import PublishedSets
 
 MELLANTID = str(Path(sys.executable).with_name("mellantid"))
@@ -29,7 +32,7 @@ BEGINNINGS = {"landed": 0, "estimating": 1, "asking": 2, "publishing": 3}
 
 
 class Cost(NamedTuple):
-    """Of one run: seconds as a whole and by step, most memory of the process in MB."""
+    """Of one run: seconds as a whole and by step, most memory of all its processes in MB."""
 
     seconds: float
     steps: dict[str, float]
@@ -55,17 +58,38 @@ def run(home: Path, as_of: date | None = None, *options: str) -> Cost:
     """Run a home's day. Raises CalledProcessError with what was said if it did not publish."""
     day = ("--as-of", as_of.isoformat()) if as_of else ()
     command = [MELLANTID, "--home", str(home), "run", *day, *options]
-    begin = time.perf_counter()
-    with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
+    begin, has_ended = time.perf_counter(), threading.Event()
+    with (
+        subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        ) as process,
+        ThreadPoolExecutor(1) as meanwhile,
+    ):  # fmt: skip
+        peak = meanwhile.submit(_peak, process.pid, has_ended)
         said = process.stderr.read() if process.stderr else ""
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - begin
+        process.wait()
+        seconds = time.perf_counter() - begin
+        has_ended.set()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command, stderr=said)
-    return Cost(seconds, _steps(said, seconds), usage.ru_maxrss / 1_000)
+    return Cost(seconds, _steps(said, seconds), peak.result() / 1_000)
+
+
+def _peak(session: int, has_ended: threading.Event) -> int:
+    """Most KB that the processes of a session hold at once, looked at twice a second; what several
+    share counts once.
+    """
+    most = 0
+    while not has_ended.wait(0.5):
+        held = 0
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if int((process / "stat").read_text().rpartition(")")[2].split()[3]) == session:
+                    rollup = (process / "smaps_rollup").read_text()
+                    held += int(re.findall(r"^Pss: +(\d+)", rollup, re.MULTILINE)[0])
+        most = max(most, held)
+    return most
 
 
 def _steps(said: str, seconds: float) -> dict[str, float]:
@@ -111,7 +135,8 @@ def sensor(home: Home) -> float:
 
 def seller_conversion(folder: Path) -> tuple[float, int]:
     """Seconds of seller_conversion alone, from the marts of a set; and its rows."""
-    frame = read_mart(folder, "fct_stage_entries", entries.COLUMNS, entries.ORDER)
+    with opened(folder) as connection:
+        frame = read_mart(connection, "fct_stage_entries", entries.COLUMNS, entries.ORDER)
     found = entries.Entries(frame)
     _ = found.timelines, found.of_stages.timelines
     begin = time.perf_counter()

@@ -1,10 +1,9 @@
 """The dbt project as parsed: its models, tests and the published tables they describe.
 
 Belongs here: what the project says of itself, whatever home it runs for.
-Does not belong here: running it (`dbt_build`).
+Does not belong here: compiling it (`statements`), running it (`dbt_build`).
 """
 
-import fcntl
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ingestion.files import write_atomically
-from publishing.dbt_process import DBT_PROJECT, TARGET, invoke
+from publishing.dbt_process import DBT_PROJECT, TARGET, invoke, locked
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,7 @@ def manifest_path() -> Path:
     Nothing of a home is in it: data reach dbt only as `raw.*` in the day's own database.
     """
     stamp, newest = TARGET / "parsed_at", str(_newest_change())
-    TARGET.mkdir(exist_ok=True)
-    with (TARGET / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # homes share the parsed project
+    with locked("parse"):
         if not stamp.exists() or stamp.read_text() != newest:
             invoke(["parse", "--no-partial-parse", "--profiles-dir", str(DBT_PROJECT)], TARGET)
             write_atomically(stamp, newest)

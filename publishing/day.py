@@ -74,6 +74,7 @@ class Day:
 
     def begin(self, loads: list[str]) -> None:
         """A fresh warehouse over exactly these loads."""
+        estimates.get_ready()
         self.warehouse.begin(loads)
 
     def build(self) -> Built:
@@ -87,7 +88,7 @@ class Day:
     def estimate(self) -> CheckResult:
         """Estimate what counts alone cannot say, beside the marts."""
         self.say("estimating")
-        result = estimates.estimate(self.warehouse)
+        result = estimates.estimate(self.warehouse, meanwhile=asking.get_ready)
         self.results.store("analysis", [result])
         return result
 

@@ -1,12 +1,14 @@
 """dbt, run in this process.
 
 Belongs here: where the project lies, calling dbt.
-Does not belong here: what it says (`catalogue`), a build (`dbt_build`).
+Does not belong here: what it says (`catalogue`), what it compiles (`statements`).
 """
 
+import fcntl
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,15 @@ DBT_PROJECT = Path(__file__).parents[1] / "dbt"
 TARGET = DBT_PROJECT / "target"
 
 os.environ.setdefault("DBT_SEND_ANONYMOUS_USAGE_STATS", "false")
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Alone with what is made of the project once for all: homes share it. Not to be nested."""
+    TARGET.mkdir(exist_ok=True)
+    with (TARGET / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def invoke(

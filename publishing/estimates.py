@@ -5,9 +5,14 @@ must be true of every estimate.
 Does not belong here: statistics (analysis), descriptions (dbt/models/_estimates.yml).
 """
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import date
 from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
+from multiprocessing.forkserver import ensure_running
+from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -15,6 +20,7 @@ import pandas as pd
 import pyarrow as pa
 
 from analysis.estimates import ESTIMATES, Marts, Memory
+from ingestion.home import Home
 from ingestion.sql import identifier, literal
 from publishing.catalogue import PublishedTable, estimate_tables
 from publishing.check_ins import kept_check_ins, rules_of
@@ -22,7 +28,7 @@ from publishing.forecasts import kept_forecasts
 from publishing.frames import read_mart
 from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
 from publishing.looks import looks_before
-from publishing.marts import PARQUET
+from publishing.marts import PARQUET, opened
 from publishing.warehouse import Warehouse
 
 CHECK = "every_estimate_is_coherent"
@@ -36,35 +42,55 @@ def inputs_of(table: str) -> list[str]:
     return [mart for estimate in ESTIMATES if table in estimate.tables for mart in estimate.inputs]
 
 
-def estimate(warehouse: Warehouse) -> CheckResult:
-    """Write every estimate table of the day beside the marts; say whether they are coherent."""
-    home, as_of, company = warehouse.home, warehouse.as_of, warehouse.home.company()
-    memory = Memory(
-        looks_before(home, as_of), kept_forecasts(home, as_of), kept_check_ins(home, as_of)
-    )
-    read = partial(read_mart, warehouse.marts)
-    marts = Marts(read, as_of, company.country, SEED, rules_of(company), memory)
-    # Read once, before threads ask for them.
-    _ = marts.entries.timelines, marts.entries.of_stages.timelines, marts.open_deals
-    _ = marts.attempts, marts.invitations, marts.outlook
-    # Threads: most of the time is spent in numpy, which lets go of the interpreter's lock.
-    with ThreadPoolExecutor(2) as threads:
-        computed = threads.map(
-            lambda estimate: estimate.compute(marts, np.random.default_rng(SEED)), ESTIMATES
-        )
-        frames = {
-            name: frame
-            for estimate, tables in zip(ESTIMATES, computed, strict=True)
-            for name, frame in zip(estimate.tables, tables, strict=True)
-        }
+# Half of the time is theirs: they are made in a process of their own meanwhile.
+APART = ("conversion_estimates", "forecasts")
+PROCESSES = get_context("forkserver")
+
+
+def get_ready() -> None:
+    """Start the process that others come from, beside what else is done: it imports for 1.2 s."""
+    PROCESSES.set_forkserver_preload([__name__])
+    ensure_running()
+
+
+def estimate(warehouse: Warehouse, meanwhile: Callable[[], None]) -> CheckResult:
+    """Write every estimate table of the day beside the marts; say whether they are coherent.
+    `meanwhile` is called where this process would only wait for the other.
+    """
+    with ProcessPoolExecutor(1, PROCESSES) as other:
+        # It writes nothing: were this process killed, it would write into the next run's marts.
+        apart = other.submit(_made, warehouse.home, warehouse.as_of, warehouse.marts, True)
+        frames = _made(warehouse.home, warehouse.as_of, warehouse.marts, False)
+        meanwhile()
+        frames |= apart.result()
     faults = []
-    for table in estimate_tables():
-        frame = frames[table.name]
-        faults += [f"{table.name}: {fault}" for fault in incoherent(frame, table)]
-        _write(warehouse, frame, table)
+    with duckdb.connect() as connection:
+        for table in estimate_tables():
+            frame = frames[table.name]
+            faults += [f"{table.name}: {fault}" for fault in incoherent(frame, table)]
+            _write(connection, warehouse.marts, frame, table)
     if not any(len(frame) for frame in frames.values()):
         return CheckResult(CHECK, "analysis", NOT_APPLICABLE, "nothing has entered a stage")
     return CheckResult(CHECK, "analysis", FAILED if faults else PASSED, "; ".join(faults))
+
+
+def _made(home: Home, as_of: date, folder: Path, is_apart: bool) -> dict[str, pd.DataFrame]:
+    """The estimates that are made apart, or the others, by the names of their tables."""
+    company = home.company()
+    memory = Memory(
+        looks_before(home, as_of), kept_forecasts(home, as_of), kept_check_ins(home, as_of)
+    )
+    with opened(folder) as connection:
+        read = partial(read_mart, connection)
+        marts = Marts(read, as_of, company.country, SEED, rules_of(company), memory)
+        return {
+            name: frame
+            for estimate in ESTIMATES
+            if (estimate.tables[0] in APART) == is_apart
+            for name, frame in zip(
+                estimate.tables, estimate.compute(marts, np.random.default_rng(SEED)), strict=True
+            )
+        }
 
 
 def incoherent(frame: pd.DataFrame, table: PublishedTable) -> list[str]:
@@ -90,7 +116,9 @@ def incoherent(frame: pd.DataFrame, table: PublishedTable) -> list[str]:
     return faults
 
 
-def _write(warehouse: Warehouse, frame: pd.DataFrame, table: PublishedTable) -> None:
+def _write(
+    connection: duckdb.DuckDBPyConnection, folder: Path, frame: pd.DataFrame, table: PublishedTable
+) -> None:
     """As declared: these columns in this order and of these types."""
     if surplus := set(frame) ^ set(table.types):
         raise RuntimeError(f"{table.name}: {', '.join(sorted(map(str, surplus)))} not as declared")
@@ -98,10 +126,9 @@ def _write(warehouse: Warehouse, frame: pd.DataFrame, table: PublishedTable) -> 
         f"cast({identifier(name)} as {kind}) as {identifier(name)}"
         for name, kind in table.types.items()
     )
-    with duckdb.connect() as connection:
-        # By way of Arrow, which takes nan for null.
-        connection.register("estimates", pa.Table.from_pandas(frame, preserve_index=False))
-        connection.execute(
-            f"copy (select {columns} from estimates order by {', '.join(table.grain)}) "
-            f"to {literal(str(warehouse.marts / f'{table.name}.parquet'))} ({PARQUET})"
-        )
+    # By way of Arrow, which takes nan for null.
+    connection.register("estimates", pa.Table.from_pandas(frame, preserve_index=False))
+    connection.execute(
+        f"copy (select {columns} from estimates order by {', '.join(table.grain)}) "
+        f"to {literal(str(folder / f'{table.name}.parquet'))} ({PARQUET})"
+    )

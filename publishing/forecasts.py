@@ -120,5 +120,6 @@ def origins(published: Path, as_of: date, n: int) -> list[date]:
 
 def scored(published: Path, home: Home, as_of: date) -> pd.DataFrame:
     """Table forecast_scores of what is kept, by the outcomes that a published set knows."""
-    stays = Stays.of(read_mart(published, "fct_stage_stays", COLUMNS, ORDER), as_of)
+    with opened(published) as connection:
+        stays = Stays.of(read_mart(connection, "fct_stage_stays", COLUMNS, ORDER), as_of)
     return forecast_scores(stays, kept_forecasts(home, as_of))

@@ -14,6 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -277,15 +278,22 @@ def _write_tables(
     """marts.duckdb with its comments, and one Parquet file a table. Returns tables and views."""
     contents, views = {}, {}
     database = folder / "marts.duckdb"
-    with duckdb.connect() as connection:
+    with duckdb.connect() as connection, ThreadPoolExecutor(1) as meanwhile:
+        hashes = {}
+        for table in (table for table in tables if not table.is_view):
+            name = f"{table.name}.parquet"
+            shutil.copyfile(warehouse.marts / name, folder / name)
+            scan = _scan(folder, table)
+            hashes[table.name] = meanwhile.submit(content_hash, connection.cursor(), scan)
         connection.execute(
             f"attach {literal(str(database))} as marts (storage_version '{STORAGE_VERSION}')"
         )
         connection.execute("use marts")
         for table in (table for table in tables if not table.is_view):
-            file = folder / f"{table.name}.parquet"
-            shutil.copyfile(warehouse.marts / file.name, file)
-            contents[table.name] = _write_table(connection, table, file)
+            columns, rows = _write_table(connection, table, folder)
+            contents[table.name] = TableContent(
+                columns=columns, rows=rows, content_hash=hashes[table.name].result()
+            )
         shutil.copyfile(warehouse.marts / VIEWS, folder / VIEWS)
         create_views(connection, folder)
         for table in (table for table in tables if table.is_view):
@@ -300,17 +308,18 @@ def _write_tables(
 
 
 def _write_table(
-    connection: duckdb.DuckDBPyConnection, table: PublishedTable, file: Path
-) -> TableContent:
-    name, scan = identifier(table.name), f"read_parquet({literal(str(file))})"
-    connection.execute(f"create table {name} as from {scan}")
+    connection: duckdb.DuckDBPyConnection, table: PublishedTable, folder: Path
+) -> tuple[dict[str, str], int]:
+    """A table of marts.duckdb from its Parquet file; types of its columns, how many rows it has."""
+    name = identifier(table.name)
+    connection.execute(f"create table {name} as from {_scan(folder, table)}")
     _comment(connection, table)
     (rows,) = connection.execute(f"select count(*) from {name}").fetchall()
-    return TableContent(
-        columns=_columns(connection, table.name),
-        rows=rows[0],
-        content_hash=content_hash(connection, scan),
-    )
+    return _columns(connection, table.name), rows[0]
+
+
+def _scan(folder: Path, table: PublishedTable) -> str:
+    return f"read_parquet({literal(str(folder / f'{table.name}.parquet'))})"
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]:
@@ -321,9 +330,13 @@ def _columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, str]
 def _comment(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> None:
     """Its description, and that of each column, where readers look."""
     name, kind = identifier(table.name), "view" if table.is_view else "table"
-    connection.execute(f"comment on {kind} {name} is {literal(table.description)}")
-    for column, text in table.columns.items():
-        connection.execute(f"comment on column {name}.{identifier(column)} is {literal(text)}")
+    comments = [f"comment on {kind} {name} is {literal(table.description)}"]
+    comments += [
+        f"comment on column {name}.{identifier(column)} is {literal(text)}"
+        for column, text in table.columns.items()
+    ]
+    # One transaction: by itself each of a thousand took 1 ms.
+    connection.execute(f"begin; {'; '.join(comments)}; commit")
 
 
 def _fsync_tree(folder: Path) -> None:

@@ -16,6 +16,7 @@ from analysis.activities import activity_estimates
 from analysis.estimates import Marts
 from ingestion.home import Home
 from publishing.frames import read_mart
+from publishing.marts import opened
 from simulation.histories import simulate
 from simulation.home import write_home
 
@@ -364,7 +365,7 @@ def test_counts_are_those_of_the_facts_in_pandas(simulated: Path) -> None:
 
 
 def test_estimates_start_from_the_counts(simulated: Path) -> None:
-    marts = Marts(partial(read_mart, simulated), date(2026, 6, 30), "SE")
+    marts = Marts(partial(read_mart, opened(simulated)), date(2026, 6, 30), "SE")
     table = activity_estimates(marts.attempts, marts.invitations)
     shared = ["type", "definition_id", "group_dimension", "group_value", "dimension",
               "dimension_value", "n_at_risk", "n_mature", "n_reached"]  # fmt: skip

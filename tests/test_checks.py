@@ -6,11 +6,12 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import MAPPINGS, build, compiled
+from conftest import MAPPINGS, build
 from histories import AS_OF, made_up, write
 
 from ingestion.home import Home
 from publishing import catalogue
+from publishing.statements import statements
 
 NODES = {n["name"]: n for n in catalogue.nodes().values() if n["resource_type"] == "test"}
 
@@ -116,11 +117,11 @@ def violation(node: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("name", sorted(NODES))
 def test_a_seeded_violation_makes_the_check_fail(database: Path, name: str) -> None:
-    _, checks = compiled()
+    (query,) = (s.text for s in statements() if s.is_test and s.name == name)
     with duckdb.connect(str(database)) as connection:
-        assert not connection.execute(checks[name]).fetchall()
+        assert not connection.execute(query).fetchall()
         connection.execute("begin")
         connection.execute(violation(NODES[name]))
-        found = connection.execute(checks[name]).fetchall()
+        found = connection.execute(query).fetchall()
         connection.execute("rollback")
     assert found

@@ -24,6 +24,7 @@ from ingestion.stored import DamagedFile
 from measure import pipelines
 from publishing.forecasts import Distribution, Forecasts, kept_forecasts
 from publishing.frames import read_mart
+from publishing.marts import opened
 from simulation.histories import simulate
 from simulation.home import write_home
 
@@ -156,7 +157,7 @@ def test_what_is_recorded_after_the_origin_moves_no_backtest(homes: list[Home]) 
     told = []
     for home in homes:
         marts = build(home, ORIGIN, "as_reconstructed")
-        read = Marts(partial(read_mart, marts), ORIGIN, "SE")
+        read = Marts(partial(read_mart, opened(marts)), ORIGIN, "SE")
         tables = time_to_come(read, np.random.default_rng(1))
         told.append([mart(marts, "fct_stage_stays"), mart(marts, "pipeline_status"), *tables])
     for one, other in zip(*told, strict=True):

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import build_by_dbt, hashes
+from conftest import build, hashes
 
 from dashboard.site.parts import SetFacts
 from ingestion.errors import UserError
@@ -21,11 +21,12 @@ from ingestion.landing.manifest import undamaged
 from ingestion.stored import DamagedFile
 from publishing import catalogue, schema, sets
 from publishing.gate.checks import Refused
+from publishing.holdings import verify_home
 from publishing.lease import Lease, LeaseHeld, lease
 from publishing.marts import opened
 from publishing.set_manifest import read_manifest
 from publishing.sets import PublishedSets
-from publishing.verification import verify, verify_home
+from publishing.verification import verify
 from publishing.warehouse import Warehouse
 from simulation.histories import simulate
 from simulation.home import write_home
@@ -39,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Home:
     write_home(simulate(80, 3, DAY), root)
     home = Home.at(root)
     home.prepare()
-    build_by_dbt(home, DAY)
+    build(home, DAY)
     return home
 
 

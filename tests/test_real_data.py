@@ -21,6 +21,7 @@ from ingestion.landing.deciding import Landing
 from ingestion.landing.manifest import read_manifests
 from ingestion.landing.receipts import all_receipts
 from publishing.frames import read_mart
+from publishing.marts import opened
 
 OLIST_ZONE, OLIST_DAY = "America/Sao_Paulo", date(2018, 11, 14)
 MAVEN_ZONE, MAVEN_DAY = "America/Chicago", date(2017, 12, 31)
@@ -601,7 +602,7 @@ def test_calls_of_a_bank_are_counted_as_in_its_table(home: Home) -> None:
         counted = told.set_index("dimension_value")[["n_mature", "n_reached"]].astype(int)
         assert counted.T.to_dict("list") == expected.T.to_dict("list")
         assert len(counted) > 1
-    attempts = Marts(partial(read_mart, marts), date(2026, 1, 1), "PT").attempts
+    attempts = Marts(partial(read_mart, opened(marts)), date(2026, 1, 1), "PT").attempts
     compared = activity_comparisons(attempts)
     for table in (activity_estimates(attempts), compared):
         assert len(table) and set(table["evidence"]) == {"observed"}

@@ -319,7 +319,7 @@ def test_runs_killed_in_the_middle_leave_nothing_to_mend(
     company_home: Home, first_day: Home
 ) -> None:
     script = [MELLANTID, "--home", str(company_home.root), "run", "--as-of", str(DAY)]
-    for moment in ("reading calls", "dbt: 20", "publishing"):
+    for moment in ("reading calls", "dbt: 40", "estimating", "publishing"):
         with subprocess.Popen(script, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             for line in process.stderr:

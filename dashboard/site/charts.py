@@ -77,7 +77,7 @@ class Charts:
             chart = chart.add_params(*params)
         spec: dict[str, Any] = chart.properties(
             width="container", height=height, description=what
-        ).to_dict()
+        ).to_dict(validate=False)
         spec["data"] = {"values": [{k: number_of(v) for k, v in row.items()} for row in rows]}
         spec.pop("datasets", None)
         for layer in spec.get("layer", []):

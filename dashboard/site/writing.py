@@ -4,13 +4,13 @@ Belongs here: which pages there are, what each has inline, the words of numbers 
 Does not belong here: what a page shows.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
-import vl_convert
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from altair.utils.schemapi import debug_mode
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from dashboard.site.causes import causes_page
 from dashboard.site.check_in import check_in_page
@@ -20,8 +20,10 @@ from dashboard.site.health import health_page
 from dashboard.site.parts import EVERYTHING, Filter, Page, Row, SetFacts, Source
 from dashboard.site.pipeline import pipeline_page
 from dashboard.words import Words
+from ingestion.files import write_atomically
 
 HERE = Path(__file__).parent
+BUNDLES = HERE / ".bundles"
 FOLDER, START = "site", "index.html"
 NAMES = ("check_in", "conversion", "pipeline", "causes", "experiments", "health")
 
@@ -33,11 +35,11 @@ def write_site(folder: Path, language: str, facts: SetFacts) -> None:
     since, and does without where there is none.
     """
     words = Words(language)
+    # To hold each part of each chart against Vega-Lite's schema took half of the time; tests do.
     with (
-        ThreadPoolExecutor(1) as pool,
+        debug_mode(False),
         duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as connection,
     ):
-        bundle = pool.submit(_bundle)
         source = Source(connection, words)
         pages = [
             check_in_page(source, folder),
@@ -50,22 +52,33 @@ def write_site(folder: Path, language: str, facts: SetFacts) -> None:
     (folder / FOLDER).mkdir()
     for page in pages:
         name = START if page.name == "check_in" else f"{page.name}.html"
-        (folder / FOLDER / name).write_text(
-            _html(page, words, facts, bundle.result()), encoding="utf-8"
-        )
+        (folder / FOLDER / name).write_text(_html(page, words, facts), encoding="utf-8")
 
 
 @cache
 def _bundle() -> str:
-    """Vega, Vega-Lite and their embedding, as Altair needs them: 0.9 MB, made in 1.3 s."""
-    return str(vl_convert.javascript_bundle())  # type: ignore[call-arg]
+    """Vega, Vega-Lite and their embedding, as Altair needs them: 0.9 MB, made in 1.3 s and kept for
+    each version of the library.
+    """
+    path = BUNDLES / f"{version('vl-convert-python')}.js"
+    if not path.exists():
+        import vl_convert
+
+        BUNDLES.mkdir(exist_ok=True)
+        write_atomically(path, vl_convert.javascript_bundle())  # type: ignore[call-arg]
+    return path.read_text(encoding="utf-8").replace("</script", "<\\/script")
 
 
-def _html(page: Page, words: Words, facts: SetFacts, bundle: str) -> str:
+@cache
+def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True,
     )  # fmt: skip
+    return environment.get_template("page.html")
+
+
+def _html(page: Page, words: Words, facts: SetFacts) -> str:
     charts = {f"c{number}": section.chart for number, section in enumerate(page.sections, start=1)
               if section.chart}  # fmt: skip
     data = {
@@ -73,7 +86,7 @@ def _html(page: Page, words: Words, facts: SetFacts, bundle: str) -> str:
         "locale": words.locale(),
         "refused": words("refused", since="{since}"),
     }
-    return environment.get_template("page.html").render(
+    return _template().render(
         page=page,
         names=NAMES,
         words=words,
@@ -83,7 +96,7 @@ def _html(page: Page, words: Words, facts: SetFacts, bundle: str) -> str:
         has_charts=bool(charts),
         css=(HERE / "site.css").read_text(encoding="utf-8"),
         script=(HERE / "site.js").read_text(encoding="utf-8"),
-        bundle=bundle.replace("</script", "<\\/script"),
+        bundle=_bundle(),
     )
 
 

@@ -17,6 +17,8 @@ from ingestion.tables import RUN_COLUMNS, SIGHTING_COLUMNS, TABLES
 from publishing.inputs import BuildInputs
 from publishing.marts import MEMORY, PARQUET
 
+BUILDING: dict[str, bool | str] = {"preserve_insertion_order": False, **MEMORY}
+
 
 class DuckDBEngine:
     """The database of one build at `database`; nobody else opens it."""
@@ -47,13 +49,16 @@ class DuckDBEngine:
                 )
             connection.execute("checkpoint")
 
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """For building models."""
+        return duckdb.connect(str(self.database), config=dict(BUILDING))
+
     def profile(self) -> str:
         """The text of dbt's profiles.yml."""
-        settings = {"preserve_insertion_order": False, **MEMORY}
         return (
             "mellantid:\n  target: duckdb\n  outputs:\n    duckdb:\n      type: duckdb\n"
             f"      path: {json.dumps(str(self.database))}\n      threads: 2\n"
-            f"      settings: {json.dumps(settings)}\n"
+            f"      settings: {json.dumps(BUILDING)}\n"
         )
 
     def hand_over(self, tables: list[str], folder: Path) -> None:
