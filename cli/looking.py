@@ -15,7 +15,6 @@ from ingestion.landing.inbox import inbox_files, is_new
 from ingestion.landing.manifest import read_manifests
 from ingestion.landing.receipts import read_receipt
 from ingestion.landing.report import last_report
-from publishing.holdings import verify_home
 from publishing.lease import holder, lease
 from publishing.sets import PublishedSets
 
@@ -82,6 +81,8 @@ def _say_quarantined(home: Home) -> None:
 def verify(home_path: str) -> None:
     """Hold archive, landed files and published sets against the hashes they were written with."""
     with errors_as_messages():
+        from publishing.holdings import verify_home
+
         home = Home.at(home_path)
         if not home.root.exists():
             raise UserError(f"home {home.root}: does not exist")

@@ -5,6 +5,7 @@ must be true of every estimate.
 Does not belong here: statistics (analysis), descriptions (dbt/models/_estimates.yml).
 """
 
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
@@ -57,7 +58,9 @@ def estimate(warehouse: Warehouse, meanwhile: Callable[[], None]) -> CheckResult
     """Write every estimate table of the day beside the marts; say whether they are coherent.
     `meanwhile` is called where this process would only wait for the other.
     """
-    with ProcessPoolExecutor(1, PROCESSES) as other:
+    # Ctrl-C reaches it too: it ends without a word.
+    silently = (signal.SIGINT, signal.SIG_DFL)
+    with ProcessPoolExecutor(1, PROCESSES, signal.signal, silently) as other:
         # It writes nothing: were this process killed, it would write into the next run's marts.
         apart = other.submit(_made, warehouse.home, warehouse.as_of, warehouse.marts, True)
         frames = _made(warehouse.home, warehouse.as_of, warehouse.marts, False)

@@ -91,9 +91,11 @@ def write_drop(company: Company, inbox: Path, dialect: str, day: date) -> list[P
     }
     written = []
     for name, rows in exports.items():
-        path = inbox / name
-        _write(path, rows)
-        written.append(path)
+        lines = list(rows)
+        # Nobody hands in a sheet in which nothing stands yet; its head alone is refused.
+        if len(lines) > 1:
+            _write(inbox / name, lines)
+            written.append(inbox / name)
     return written
 
 
