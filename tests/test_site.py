@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import altair as alt
 import duckdb
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -162,6 +163,16 @@ def test_every_page_opens_without_complaint_fits_and_can_be_read_by_all(
             assert seen.page.evaluate("window.ran") is None
             whose = folder.parents[2].name.rstrip("0")
             seen.page.screenshot(path=SHOTS / f"{whose}-{name}-{width}.png", full_page=True)
+
+
+def test_charts_are_as_vega_lites_schema_has_them(folder: Path) -> None:
+    with pytest.raises(Exception, match="blob"):
+        alt.Chart.from_dict({"mark": "blob", "data": {"values": []}, "encoding": {}})
+    for name in FILES.values():
+        text = (folder / "site" / name).read_text(encoding="utf-8")
+        (data,) = re.findall(r'<script type="application/json" id="page">(.*?)</script>', text)
+        for spec in json.loads(data)["charts"].values():
+            alt.Chart.from_dict(spec)
 
 
 def test_numbers_on_pages_are_those_of_the_tables(company: Path, browser: Browser) -> None:

@@ -35,7 +35,7 @@ def write_site(folder: Path, language: str, facts: SetFacts) -> None:
     since, and does without where there is none.
     """
     words = Words(language)
-    # To hold each part of each chart against Vega-Lite's schema took half of the time; tests do.
+    # A test holds charts against Vega-Lite's schema: here it took a third of the time.
     with (
         debug_mode(False),
         duckdb.connect(str(folder / "marts.duckdb"), read_only=True) as connection,
