@@ -4,10 +4,12 @@ Belongs here: what the project says of itself, whatever home it runs for.
 Does not belong here: compiling it (`statements`), running it (`dbt_build`).
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +46,23 @@ def manifest_path() -> Path:
 
     Nothing of a home is in it: data reach dbt only as `raw.*` in the day's own database.
     """
-    stamp, newest = TARGET / "parsed_at", str(_newest_change())
+    stamp, state = TARGET / "parsed_at", project_state()
     with locked("parse"):
-        if not stamp.exists() or stamp.read_text() != newest:
+        if not stamp.exists() or stamp.read_text() != state:
             invoke(["parse", "--no-partial-parse", "--profiles-dir", str(DBT_PROJECT)], TARGET)
-            write_atomically(stamp, newest)
+            write_atomically(stamp, state)
     return TARGET / "manifest.json"
 
 
-def _newest_change() -> int:
-    return max(
-        path.stat().st_mtime_ns
-        for path in DBT_PROJECT.rglob("*")
-        if path.suffix in (".sql", ".yml", ".md") and TARGET not in path.parents
-    )
+def project_state() -> str:
+    """A hash of the project's files and of dbt's version: times of files tell nothing of one that
+    was taken away or copied from elsewhere.
+    """
+    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')}".encode())
+    for path in sorted(DBT_PROJECT.rglob("*")):
+        if path.suffix in (".sql", ".yml", ".md") and TARGET not in path.parents:
+            digest.update(f"{path.relative_to(DBT_PROJECT)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @cache

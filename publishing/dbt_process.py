@@ -7,7 +7,7 @@ Does not belong here: what it says (`catalogue`), what it compiles (`statements`
 import fcntl
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,7 @@ def locked(name: str) -> Iterator[None]:
         yield
 
 
-def invoke(
-    arguments: list[str],
-    target: Path,
-    manifest: Any = None,
-    progress: Callable[[Any], None] | None = None,
-) -> Any:
+def invoke(arguments: list[str], target: Path, manifest: Any = None) -> Any:
     """Run dbt; returns its result. Its own log goes to the target folder.
 
     Raises what dbt itself could not handle.
@@ -41,7 +36,7 @@ def invoke(
 
     places = ["--project-dir", str(DBT_PROJECT), "--target-path", str(target)]
     logs = ["--log-path", str(target), "--log-level", "none"]
-    runner = dbtRunner(manifest=manifest, callbacks=[progress] if progress else [])
+    runner = dbtRunner(manifest=manifest)
     try:
         result = runner.invoke([*arguments, *places, *logs])
     finally:

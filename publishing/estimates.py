@@ -61,7 +61,7 @@ def estimate(warehouse: Warehouse, meanwhile: Callable[[], None]) -> CheckResult
     # Ctrl-C reaches it too: it ends without a word.
     silently = (signal.SIGINT, signal.SIG_DFL)
     with ProcessPoolExecutor(1, PROCESSES, signal.signal, silently) as other:
-        # It writes nothing: were this process killed, it would write into the next run's marts.
+        # It only returns frames: left over from a killed run, it must not write into the next.
         apart = other.submit(_made, warehouse.home, warehouse.as_of, warehouse.marts, True)
         frames = _made(warehouse.home, warehouse.as_of, warehouse.marts, False)
         meanwhile()

@@ -25,7 +25,7 @@ import duckdb
 
 from ingestion.home import Home
 from ingestion.sql import identifier
-from publishing.catalogue import estimate_tables, manifest_path, nodes
+from publishing.catalogue import estimate_tables, manifest_path, nodes, project_state
 from publishing.dbt_process import TARGET, invoke, locked
 from publishing.warehouse import Warehouse
 
@@ -60,7 +60,7 @@ def compiled() -> Path:
     """
     manifest_path()
     with locked("compile"):
-        folder = TARGET / f"compiled-{(TARGET / 'parsed_at').read_text()}"
+        folder = TARGET / f"compiled-{project_state()}"
         if not folder.exists():
             for old in TARGET.glob("compiled-*"):
                 shutil.rmtree(old)
