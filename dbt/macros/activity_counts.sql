@@ -7,29 +7,56 @@
     `mature_person`. Names and values as in `by_dimension`.
 #}
 {% macro count_trials(trials, dimensions, groups, counts) -%}
-    {% for column in ['all'] + groups %}
-        {% set outer_loop = loop %}
-        {% for dimension in ['all'] + dimensions if dimension != column or column == 'all' %}
-            select
-                type,
-                '{{ column.removesuffix('_id') }}' as group_dimension,
-                cast({{ 'null' if column == 'all' else column }} as string) as group_value,
-                '{{ dimension.removesuffix('_id') }}' as dimension,
-                cast({{ 'null' if dimension == 'all' else dimension }} as string)
-                    as dimension_value,
-                count(*) as n_attempts,
-                {% for count in counts %}
-                    sum({{ count }}) as {{ count }},
-                {% endfor %}
-                count(distinct mature_person) as n_people
-            from {{ trials }}
-            group by
-                type
-                {{ '' if column == 'all' else ', ' ~ column }}
-                {{ '' if dimension == 'all' else ', ' ~ dimension }}
-            {{ 'union all' if not (loop.last and outer_loop.last) }}
+    {# 37 selects took DuckDB 0.3 s to bind, 37 grouping sets 0.01. #}
+    select
+        type,
+        case
+            {% for column in groups -%}
+                when grouping(group_{{ column }}) = 0 then '{{ column.removesuffix('_id') }}'
+            {% endfor -%}
+            else 'all'
+        end as group_dimension,
+        coalesce(
+            {% for column in groups -%}
+                cast(group_{{ column }} as string){{ ',' if not loop.last }}
+            {% endfor -%}
+        ) as group_value,
+        case
+            {% for column in dimensions -%}
+                when grouping({{ column }}) = 0 then '{{ column.removesuffix('_id') }}'
+            {% endfor -%}
+            else 'all'
+        end as dimension,
+        coalesce(
+            {% for column in dimensions -%}
+                cast({{ column }} as string){{ ',' if not loop.last }}
+            {% endfor -%}
+        ) as dimension_value,
+        count(*) as n_attempts,
+        {% for count in counts -%}
+            sum({{ count }}) as {{ count }},
+        {% endfor -%}
+        count(distinct mature_person) as n_people
+    from (
+        select
+            *,
+            {% for column in groups -%}
+                {{ column }} as group_{{ column }}{{ ',' if not loop.last }}
+            {% endfor %}
+        from {{ trials }}
+    ) as trials_in_groups
+    group by grouping sets (
+        {% for column in ['all'] + groups -%}
+            {% set outer_loop = loop %}
+            {% for dimension in ['all'] + dimensions if dimension != column or column == 'all' -%}
+                (
+                    type
+                    {{- '' if column == 'all' else ', group_' ~ column }}
+                    {{- '' if dimension == 'all' else ', ' ~ dimension }}
+                ){{ ',' if not (loop.last and outer_loop.last) }}
+            {% endfor %}
         {% endfor %}
-    {% endfor %}
+    )
 {%- endmacro %}
 
 {#

@@ -9,18 +9,30 @@
     names to aggregates.
 #}
 {% macro by_dimension(facts, columns, keys, sums) -%}
-    {% for column in ['all'] + columns %}
-        select
-            '{{ column.removesuffix('_id').removesuffix('_on') }}' as dimension,
-            cast({{ 'null' if column == 'all' else column }} as string) as dimension_value,
-            {{ keys | join(', ') }},
-            {% for name, aggregate in sums.items() -%}
-                {{ aggregate }} as {{ name }}{{ ',' if not loop.last }}
-            {% endfor %}
-        from {{ facts }}
-        group by {{ '' if column == 'all' else column ~ ', ' }}{{ keys | join(', ') }}
-        {{ 'union all' if not loop.last }}
-    {% endfor %}
+    select
+        case
+            {% for column in columns -%}
+                when grouping({{ column }}) = 0
+                    then '{{ column.removesuffix('_id').removesuffix('_on') }}'
+            {% endfor -%}
+            else 'all'
+        end as dimension,
+        coalesce(
+            {% for column in columns -%}
+                cast({{ column }} as string){{ ',' if not loop.last }}
+            {% endfor -%}
+        ) as dimension_value,
+        {{ keys | join(', ') }},
+        {% for name, aggregate in sums.items() -%}
+            {{ aggregate }} as {{ name }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ facts }}
+    group by grouping sets (
+        ({{ keys | join(', ') }}),
+        {% for column in columns -%}
+            ({{ column }}, {{ keys | join(', ') }}){{ ',' if not loop.last }}
+        {% endfor %}
+    )
 {%- endmacro %}
 
 {# The counts of stage_flow that tell how visits ended, with the moves that each stands for. #}

@@ -17,7 +17,12 @@ from ingestion.tables import RUN_COLUMNS, SIGHTING_COLUMNS, TABLES
 from publishing.inputs import BuildInputs
 from publishing.marts import MEMORY, PARQUET
 
-BUILDING: dict[str, bool | str] = {"preserve_insertion_order": False, **MEMORY}
+# Its rewrite of 37 grouping sets takes the optimizer 0.2 s, and their execution half as long again.
+BUILDING: dict[str, bool | str] = {
+    "preserve_insertion_order": False,
+    "disabled_optimizers": "grouping_sets",
+    **MEMORY,
+}
 
 
 class DuckDBEngine:

@@ -111,47 +111,53 @@ with_attempts as (
         and type in ('call', 'email', 'message')
         and coalesce(direction <> 'inbound', true) as is_attempt
     from named
+),
+
+attempt_numbers as (
+    select
+        activity_id,
+        row_number() over (
+            partition by person_id, type order by begins_s, activity_id
+        ) as attempt_number
+    from with_attempts
+    where is_attempt and person_id is not null
 )
 
 select
-    activity_id,
-    type,
-    source_type,
-    occurred_at,
-    occurred_on,
-    local_hour,
-    weekday,
-    daypart,
-    begins_s,
-    doer_id as seller_id,
-    resolved_sender_id as sender_id,
-    party_contact_id as contact_id,
-    journey_id,
-    journey_deal_id as deal_id,
-    journey_lead_id as lead_id,
-    party_account_id as account_id,
-    person_id,
-    named_account_id,
-    tied_by as matched_by,
-    n_journeys,
-    direction,
-    outcome,
-    duration_s,
-    campaign_id,
-    message_variant,
-    reminder_no,
-    owner_id,
-    segment_then as segment,
-    business_area,
-    source,
-    is_planned,
-    has_taken_place as is_contact,
-    is_attempt,
-    case
-        when is_attempt and person_id is not null
-            then row_number() over (
-                partition by person_id, type, is_attempt order by begins_s, activity_id
-            )
-    end as attempt_number,
-    as_of
+    with_attempts.activity_id,
+    with_attempts.type,
+    with_attempts.source_type,
+    with_attempts.occurred_at,
+    with_attempts.occurred_on,
+    with_attempts.local_hour,
+    with_attempts.weekday,
+    with_attempts.daypart,
+    with_attempts.begins_s,
+    with_attempts.doer_id as seller_id,
+    with_attempts.resolved_sender_id as sender_id,
+    with_attempts.party_contact_id as contact_id,
+    with_attempts.journey_id,
+    with_attempts.journey_deal_id as deal_id,
+    with_attempts.journey_lead_id as lead_id,
+    with_attempts.party_account_id as account_id,
+    with_attempts.person_id,
+    with_attempts.named_account_id,
+    with_attempts.tied_by as matched_by,
+    with_attempts.n_journeys,
+    with_attempts.direction,
+    with_attempts.outcome,
+    with_attempts.duration_s,
+    with_attempts.campaign_id,
+    with_attempts.message_variant,
+    with_attempts.reminder_no,
+    with_attempts.owner_id,
+    with_attempts.segment_then as segment,
+    with_attempts.business_area,
+    with_attempts.source,
+    with_attempts.is_planned,
+    with_attempts.has_taken_place as is_contact,
+    with_attempts.is_attempt,
+    attempt_numbers.attempt_number,
+    with_attempts.as_of
 from with_attempts
+left join attempt_numbers on with_attempts.activity_id = attempt_numbers.activity_id

@@ -69,35 +69,30 @@ ranked as (
     left join begun on of_records.journey_id = begun.journey_id
 ),
 
-{# Where a lead became a deal, the deal's own. #}
-instants as (
-    select
-        *,
-        row_number() over (
-            partition by journey_id, occurred_at order by record_type asc
-        ) as instant_rank
-    from attributes
-),
-
+{# Where a lead became a deal, the deal's own: the lead's is over as it begins. #}
 periods as (
     select
         journey_id,
+        record_type,
         occurred_at as valid_from,
-        lead(occurred_at) over (partition by journey_id order by occurred_at) as valid_to,
+        lead(occurred_at) over (
+            partition by journey_id order by occurred_at asc, record_type desc
+        ) as valid_to,
         seller_id,
         account_id,
         segment,
         business_area,
         source
-    from instants
-    where instant_rank = 1
+    from attributes
 ),
 
 first_accounts as (
     select
         journey_id,
         account_id,
-        row_number() over (partition by journey_id order by valid_from) as account_rank
+        row_number() over (
+            partition by journey_id order by valid_from asc, record_type asc
+        ) as account_rank
     from periods
     where account_id is not null
 )

@@ -39,26 +39,32 @@ moves as (
 ),
 
 {# A loss taken back within the grace did not happen; a later return begins another attempt. #}
-losses as (
+returned as (
     select
-        *,
-        min(case when reached_kind in ('open', 'won') then occurred_at end) over (
-            partition by journey_id order by move_number
-            rows between 1 following and unbounded following
-        ) as returned_at
-    from moves
+        losses.journey_id,
+        losses.move_number,
+        min(next_moves.occurred_at) as returned_at
+    from moves as losses
+    inner join moves as next_moves
+        on
+            losses.journey_id = next_moves.journey_id
+            and losses.move_number < next_moves.move_number
+    where losses.reached_kind = 'lost' and next_moves.reached_kind in ('open', 'won')
+    group by losses.journey_id, losses.move_number
 ),
 
 later_moves as (
     select
-        losses.*,
-        losses.reached_kind = 'lost'
+        moves.*,
+        moves.reached_kind = 'lost'
         and coalesce(
-            {{ seconds_between('losses.occurred_at', 'losses.returned_at') }}
+            {{ seconds_between('moves.occurred_at', 'returned.returned_at') }}
             > run.reopen_grace_seconds, true
         ) as is_final_loss
-    from losses
+    from moves
     cross join run
+    left join returned
+        on moves.journey_id = returned.journey_id and moves.move_number = returned.move_number
 ),
 
 later as (

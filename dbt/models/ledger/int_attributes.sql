@@ -18,7 +18,10 @@ journeys as (
 ),
 
 history as (
-    select * from {{ ref('int_attribute_history') }}
+    select
+        *,
+        valid_from = cast('1900-01-01' as timestamp) and valid_to is null as is_constant
+    from {{ ref('int_attribute_history') }}
 ),
 
 rates as (
@@ -89,6 +92,28 @@ instants as (
     where history.valid_from > entities.deal_began_at and history.valid_from <= run.as_of_at
 ),
 
+{#
+    Most of a deal or lead never changes, and holds at all its instants: to look that up as what
+    varies took twice as long.
+#}
+constant_values as (
+    select
+        entity_type,
+        entity_id,
+    {% for attribute in tracked_attributes().split() if attribute.startswith('deal.') %}
+        max(case when field = '{{ attribute.split('.')[1] }}' then value end)
+            as {{ attribute.split('.')[1] }}{{ ',' if not loop.last }}
+    {% endfor %}
+    from history
+    where entity_type <> 'account' and is_constant
+    group by entity_type, entity_id
+),
+
+varying_values as (
+    select * from history
+    where entity_type = 'account' or not is_constant
+),
+
 entity_instants as (
     select
         instants.journey_id,
@@ -119,7 +144,7 @@ valid_values as (
         ) as {{ attribute.replace('.', '_') }}{{ "," if not loop.last }}
     {% endfor %}
     from entity_instants
-    inner join history
+    inner join varying_values as history
         on
             entity_instants.entity_type = history.entity_type
             and entity_instants.entity_id = history.entity_id
@@ -130,36 +155,51 @@ valid_values as (
         entity_instants.occurred_at
 ),
 
-attributes as (
+told as (
     select
         instants.journey_id,
         instants.record_type,
         instants.occurred_at,
-        {{ local_date('instants.occurred_at', 'run.zone') }} as occurred_on,
-        case
-            when instants.record_type = 'deal' then valid_values.deal_seller_id
-            else valid_values.lead_seller_id
-        end as seller_id,
-        coalesce(
-            valid_values.deal_segment,
-            valid_values.account_segment,
-            valid_values.lead_segment
-        ) as segment,
-        valid_values.deal_account_id as account_id,
-        valid_values.deal_business_area as business_area,
-        coalesce(valid_values.deal_source, valid_values.lead_source) as source,
-        cast(valid_values.deal_amount as decimal(18, 2)) as amount,
-        coalesce(valid_values.deal_currency, run.currency) as currency,
-        valid_values.deal_pipeline_id as pipeline_id,
-        cast(valid_values.deal_expected_close_on as date) as expected_close_on,
-        run.currency as company_currency
+        valid_values.account_segment,
+    {% for attribute in tracked_attributes().split() if not attribute.startswith('account.') %}
+        coalesce(valid_values.{{ attribute.replace('.', '_') }}, {{ attribute.replace('.', 's.') }})
+            as {{ attribute.replace('.', '_') }}{{ ',' if not loop.last }}
+    {% endfor %}
     from instants
-    cross join run
+    inner join subjects on instants.journey_id = subjects.journey_id
+    left join constant_values as deals
+        on
+            instants.record_type = 'deal'
+            and deals.entity_type = 'deal'
+            and subjects.deal_id = deals.entity_id
+    left join constant_values as leads
+        on leads.entity_type = 'lead' and subjects.lead_id = leads.entity_id
     left join valid_values
         on
             instants.journey_id = valid_values.journey_id
             and instants.record_type = valid_values.record_type
             and instants.occurred_at = valid_values.occurred_at
+),
+
+attributes as (
+    select
+        told.journey_id,
+        told.record_type,
+        told.occurred_at,
+        {{ local_date('told.occurred_at', 'run.zone') }} as occurred_on,
+        case when told.record_type = 'deal' then told.deal_seller_id else told.lead_seller_id end
+            as seller_id,
+        coalesce(told.deal_segment, told.account_segment, told.lead_segment) as segment,
+        told.deal_account_id as account_id,
+        told.deal_business_area as business_area,
+        coalesce(told.deal_source, told.lead_source) as source,
+        cast(told.deal_amount as decimal(18, 2)) as amount,
+        coalesce(told.deal_currency, run.currency) as currency,
+        told.deal_pipeline_id as pipeline_id,
+        cast(told.deal_expected_close_on as date) as expected_close_on,
+        run.currency as company_currency
+    from told
+    cross join run
 )
 
 select

@@ -58,18 +58,15 @@ ranked as (
         previous.*,
         left_stages.stage_rank as from_rank,
         entered_stages.stage_rank as to_rank,
-        case
-            when
-                previous.fidelity = 'event_log'
-                and previous.next_fidelity = 'event_log'
-                and previous.next_stage_id = previous.from_stage_id
-                and coalesce(previous.next_pipeline_id, '')
-                = coalesce(previous.from_pipeline_id, '')
-                and {{ seconds_between('previous.occurred_at', 'previous.next_occurred_at') }}
-                <= previous.correction_grace_seconds
-                then 1
-            else 0
-        end as is_taken_back
+        coalesce(
+            previous.fidelity = 'event_log'
+            and previous.next_fidelity = 'event_log'
+            and previous.next_stage_id = previous.from_stage_id
+            and coalesce(previous.next_pipeline_id, '') = coalesce(previous.from_pipeline_id, '')
+            and {{ seconds_between('previous.occurred_at', 'previous.next_occurred_at') }}
+            <= previous.correction_grace_seconds,
+            false
+        ) as is_taken_back
     from previous
     left join periods as left_stages
         on
@@ -84,34 +81,47 @@ ranked as (
 ),
 
 {# Moves taken back one after the other: the first and second cancel out, the third and fourth … #}
-runs as (
+taken_back as (
     select
-        *,
-        move_number - row_number() over (
-            partition by journey_id, is_taken_back order by move_number
-        ) as run_id
+        journey_id,
+        move_number,
+        move_number - row_number() over (partition by journey_id order by move_number) as run_id
     from ranked
+    where is_taken_back
 ),
 
 paired as (
     select
-        *,
-        is_taken_back = 1
-        and mod(
-            row_number() over (partition by journey_id, is_taken_back, run_id order by move_number),
-            2
+        journey_id,
+        move_number,
+        mod(
+            row_number() over (partition by journey_id, run_id order by move_number), 2
         ) = 1 as is_mistake
-    from runs
+    from taken_back
+),
+
+mistakes as (
+    select
+        journey_id,
+        move_number
+    from paired
+    where is_mistake
 ),
 
 flagged as (
     select
-        *,
-        is_mistake
-        or coalesce(
-            lag(is_mistake) over (partition by journey_id order by move_number), false
-        ) as is_correction
-    from paired
+        ranked.*,
+        mistakes.journey_id is not null as is_mistake,
+        mistakes.journey_id is not null or mistakes_before.journey_id is not null as is_correction
+    from ranked
+    left join mistakes
+        on
+            ranked.journey_id = mistakes.journey_id
+            and ranked.move_number = mistakes.move_number
+    left join mistakes as mistakes_before
+        on
+            ranked.journey_id = mistakes_before.journey_id
+            and ranked.move_number = mistakes_before.move_number + 1
 ),
 
 typed as (
@@ -140,82 +150,87 @@ typed as (
 
 departures as (
     select
-        *,
-        max(
-            case
-                when move_kind = 'pipeline_change' and from_stage_kind = 'won' then move_number
-            end
-        ) over (
-            partition by journey_id
-            order by move_number rows between unbounded preceding and current row
-        ) as left_won_number
+        journey_id,
+        move_number,
+        from_pipeline_id as won_pipeline_id,
+        lead(move_number) over (
+            partition by journey_id order by move_number
+        ) as next_departure_number
     from typed
-),
-
-with_departures as (
-    select
-        moves.*,
-        departures.from_pipeline_id as won_pipeline_id
-    from departures as moves
-    left join departures
-        on
-            moves.journey_id = departures.journey_id
-            and moves.left_won_number = departures.move_number
+    where move_kind = 'pipeline_change' and from_stage_kind = 'won'
 ),
 
 {# Until it is moved back into the pipeline that it was won in. #}
 after_wins as (
     select
-        *,
+        departures.journey_id,
+        departures.move_number as from_number,
         coalesce(
-            won_pipeline_id is not null
-            and max(case when pipeline_id = won_pipeline_id then 1 else 0 end) over (
-                partition by journey_id, left_won_number
-                order by move_number rows between unbounded preceding and current row
-            ) = 0,
-            false
-        ) as is_after_win
-    from with_departures
+            min(
+                case
+                    when moves.pipeline_id = departures.won_pipeline_id then moves.move_number
+                end
+            ),
+            departures.next_departure_number
+        ) as until_number
+    from departures
+    inner join typed as moves
+        on
+            departures.journey_id = moves.journey_id
+            and departures.move_number <= moves.move_number
+            and (
+                departures.next_departure_number is null
+                or departures.next_departure_number > moves.move_number
+            )
+    group by
+        departures.journey_id, departures.move_number, departures.next_departure_number
 )
 
 select
-    journey_id,
-    move_number,
-    record_type,
-    from_pipeline_id,
-    from_stage_id,
-    pipeline_id,
-    stage_id,
-    stage_kind,
-    from_stage_kind,
-    move_kind,
+    moves.journey_id,
+    moves.move_number,
+    moves.record_type,
+    moves.from_pipeline_id,
+    moves.from_stage_id,
+    moves.pipeline_id,
+    moves.stage_id,
+    moves.stage_kind,
+    moves.from_stage_kind,
+    moves.move_kind,
     cast(
         case
             when
-                move_kind in ('advance', 'skip', 'regress', 'won')
-                and from_pipeline_id = pipeline_id
-                and from_stage_kind = 'open'
-                then to_rank - from_rank
+                moves.move_kind in ('advance', 'skip', 'regress', 'won')
+                and moves.from_pipeline_id = moves.pipeline_id
+                and moves.from_stage_kind = 'open'
+                then moves.to_rank - moves.from_rank
         end as bigint
     ) as stages_moved,
-    occurred_at,
-    occurred_at_earliest,
-    occurred_on,
-    recorded_at,
-    known_at,
+    moves.occurred_at,
+    moves.occurred_at_earliest,
+    moves.occurred_on,
+    moves.recorded_at,
+    moves.known_at,
     cast(
         case
-            when from_stage_id is not null
-                then {{ seconds_between('from_entered_at', 'occurred_at') }}
+            when moves.from_stage_id is not null
+                then {{ seconds_between('moves.from_entered_at', 'moves.occurred_at') }}
         end as bigint
     ) as seconds_in_from_stage,
-    fidelity,
-    is_time_inferred,
-    is_order_inferred,
-    is_bulk,
-    is_mistake,
-    is_correction,
-    is_after_win,
-    move_kind = 'convert'
-    or (record_type = 'deal' and coalesce(from_record_type, 'deal') = 'lead') as is_conversion
-from after_wins
+    moves.fidelity,
+    moves.is_time_inferred,
+    moves.is_order_inferred,
+    moves.is_bulk,
+    moves.is_mistake,
+    moves.is_correction,
+    after_wins.journey_id is not null as is_after_win,
+    moves.move_kind = 'convert'
+    or (
+        moves.record_type = 'deal' and coalesce(moves.from_record_type, 'deal') = 'lead'
+    ) as is_conversion
+from typed as moves
+left join after_wins
+    on
+        moves.journey_id = after_wins.journey_id
+        and moves.move_number >= after_wins.from_number
+        and (after_wins.until_number is null or moves.move_number < after_wins.until_number)

@@ -2,6 +2,30 @@
     The entries into stages and the removals that the ledger is made of, in order. A stage entered
     twice in a row is one visit. Creation in a stage that nothing tells is an entry into the pipeline.
 #}
+{% set in_order -%}
+    partition by claims.journey_id
+    order by
+        claims.occurred_at asc,
+        case claims.removal
+            when 'restore' then 0
+            when 'delete' then 2
+            when 'merge' then 3
+            when 'convert' then 3
+            else 1
+        end asc,
+        case claims.record_type when 'lead' then 0 else 1 end asc,
+        case when claims.stage_id is null then 0 else 1 end asc,
+        claims.is_current_close asc,
+        claims.order_number asc nulls last,
+        periods.stage_rank asc nulls last,
+        claims.stage_id asc nulls last,
+        claims.fidelity_rank asc,
+        claims.recorded_at asc nulls last,
+        claims.is_bulk desc,
+        claims.known_at asc,
+        claims.pipeline_id asc nulls last,
+        claims.occurred_at_earliest asc nulls last
+{%- endset %}
 with
 
 run as (
@@ -20,33 +44,10 @@ ordered as (
     select
         claims.*,
         periods.stage_kind,
-        row_number() over (
-            partition by claims.journey_id
-            order by
-                claims.occurred_at asc,
-                case claims.removal
-                    when 'restore' then 0
-                    when 'delete' then 2
-                    when 'merge' then 3
-                    when 'convert' then 3
-                    else 1
-                end asc,
-                case claims.record_type when 'lead' then 0 else 1 end asc,
-                case when claims.stage_id is null then 0 else 1 end asc,
-                claims.is_current_close asc,
-                claims.order_number asc nulls last,
-                periods.stage_rank asc nulls last,
-                claims.stage_id asc nulls last,
-                claims.fidelity_rank asc,
-                claims.recorded_at asc nulls last,
-                claims.is_bulk desc,
-                claims.known_at asc,
-                claims.pipeline_id asc nulls last,
-                claims.occurred_at_earliest asc nulls last
-        ) as event_number,
-        count(case when claims.fidelity <> 'snapshot_diff' then claims.stage_id end) over (
-            partition by claims.journey_id, claims.record_type, claims.occurred_at
-        ) as n_at_once
+        row_number() over ({{ in_order }}) as event_number,
+        lag(claims.removal) over ({{ in_order }}) as before_removal,
+        lag(claims.stage_id) over ({{ in_order }}) as before_stage_id,
+        lag(claims.pipeline_id) over ({{ in_order }}) as before_pipeline_id
     from claims
     cross join run
     left join periods
@@ -56,44 +57,101 @@ ordered as (
             and {{ valid_on('periods', local_date('claims.occurred_at', 'run.zone')) }}
 ),
 
-{# What is deleted comes back into the stage it stood in. #}
-with_last_stage as (
+{# Few claims share their moment, few are removals: only these are looked up. #}
+crowded as (
     select
-        *,
-        max(case when removal is null then event_number end) over (
-            partition by journey_id
-            order by event_number rows between unbounded preceding and current row
-        ) as stage_event_number
-    from ordered
+        journey_id,
+        record_type,
+        occurred_at
+    from claims
+    where stage_id is not null and fidelity <> 'snapshot_diff'
+    group by journey_id, record_type, occurred_at
+    having count(*) > 1
 ),
 
-standing as (
+stood_before as (
     select
-        events.*,
-        stages.stage_id as standing_stage_id,
-        stages.pipeline_id as standing_pipeline_id,
-        case when stages.stage_id is null then 'open' else stages.stage_kind end as standing_kind
-    from with_last_stage as events
-    left join ordered as stages
+        removals.journey_id,
+        removals.event_number,
+        max(stages.event_number) as stage_event_number
+    from ordered as removals
+    inner join ordered as stages
         on
-            events.journey_id = stages.journey_id
-            and events.stage_event_number = stages.event_number
+            removals.journey_id = stages.journey_id
+            and removals.event_number > stages.event_number
+    where removals.removal is not null and stages.removal is null
+    group by removals.journey_id, removals.event_number
+),
+
+{# What is deleted comes back into the stage it stood in. #}
+removed as (
+    select
+        stood_before.journey_id,
+        stood_before.event_number,
+        stages.stage_id,
+        stages.pipeline_id,
+        stages.stage_kind
+    from stood_before
+    inner join ordered as stages
+        on
+            stood_before.journey_id = stages.journey_id
+            and stood_before.stage_event_number = stages.event_number
 ),
 
 with_previous as (
     select
-        *,
-        lag(removal) over (partition by journey_id order by event_number) as before_removal,
-        lag(stage_event_number) over (
-            partition by journey_id order by event_number
-        ) as before_event_number,
-        lag(standing_stage_id) over (
-            partition by journey_id order by event_number
-        ) as before_stage_id,
-        lag(standing_pipeline_id) over (
-            partition by journey_id order by event_number
-        ) as before_pipeline_id
-    from standing
+        events.journey_id,
+        events.record_type,
+        events.removal,
+        events.pipeline_id,
+        events.stage_id,
+        events.event_number,
+        events.occurred_at,
+        events.occurred_at_earliest,
+        events.recorded_at,
+        events.known_at,
+        events.fidelity,
+        events.is_time_inferred,
+        events.is_bulk,
+        events.is_tie,
+        events.order_number,
+        crowded.journey_id is not null as is_crowded,
+        case when events.removal is null then events.stage_id else removed.stage_id end
+            as standing_stage_id,
+        case when events.removal is null then events.pipeline_id else removed.pipeline_id end
+            as standing_pipeline_id,
+        case
+            when events.removal is null and events.stage_id is not null then events.stage_kind
+            when removed.stage_id is not null then removed.stage_kind
+            else 'open'
+        end as standing_kind,
+        events.before_removal,
+        case
+            when events.before_removal is null then events.event_number > 1
+            else removed_before.journey_id is not null
+        end as has_stood_before,
+        case
+            when events.before_removal is null then events.before_stage_id
+            else removed_before.stage_id
+        end as before_stage_id,
+        case
+            when events.before_removal is null then events.before_pipeline_id
+            else removed_before.pipeline_id
+        end as before_pipeline_id
+    from ordered as events
+    left join crowded
+        on
+            events.journey_id = crowded.journey_id
+            and events.record_type = crowded.record_type
+            and events.occurred_at = crowded.occurred_at
+    left join removed
+        on
+            events.journey_id = removed.journey_id
+            and events.event_number = removed.event_number
+    left join removed as removed_before
+        on
+            events.journey_id = removed_before.journey_id
+            and events.event_number = removed_before.event_number + 1
 ),
 
 kept as (
@@ -102,13 +160,13 @@ kept as (
     where
         case
             when removal = 'restore'
-                then before_removal = 'delete' and before_event_number is not null
+                then before_removal = 'delete' and has_stood_before
             when removal in ('delete', 'merge', 'convert')
                 then
-                    before_event_number is not null
+                    has_stood_before
                     and coalesce(before_removal not in ('delete', 'merge', 'convert'), true)
             else
-                before_event_number is null
+                not has_stood_before
                 or before_removal in ('delete', 'merge', 'convert')
                 or {{ is_distinct('before_stage_id', 'stage_id') }}
                 or coalesce(before_pipeline_id, '') <> coalesce(pipeline_id, '')
@@ -137,6 +195,6 @@ select
     removal is null
     and stage_id is not null
     and fidelity <> 'snapshot_diff'
-    and n_at_once > 1
+    and is_crowded
     and (is_tie or order_number is null) as is_order_inferred
 from kept

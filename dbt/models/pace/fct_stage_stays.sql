@@ -32,32 +32,32 @@ moves as (
     where record_type = 'deal' and not is_correction and not is_after_win
 ),
 
-followed_by as (
+returned as (
     select
-        *,
-        min(case when kind in ('open', 'won') then occurred_at end) over (
-            partition by journey_id order by move_number
-            rows between 1 following and unbounded following
-        ) as returned_at
-    from moves
+        gone.journey_id,
+        gone.move_number,
+        min(later.occurred_at) as returned_at
+    from moves as gone
+    inner join moves as later
+        on gone.journey_id = later.journey_id and gone.move_number < later.move_number
+    where
+        (gone.kind = 'lost' or gone.move_kind = 'delete')
+        and later.kind in ('open', 'won')
+    group by gone.journey_id, gone.move_number
 ),
 
 standing as (
-    select followed_by.*
-    from followed_by
+    select moves.*
+    from moves
     cross join run
+    left join returned
+        on moves.journey_id = returned.journey_id and moves.move_number = returned.move_number
     where
-        not coalesce(
-            followed_by.returned_at is not null
-            and (
-                followed_by.move_kind = 'delete'
-                or (
-                    followed_by.kind = 'lost'
-                    and {{ seconds_between('followed_by.occurred_at', 'followed_by.returned_at') }}
-                    <= run.reopen_grace_seconds
-                )
-            ),
-            false
+        returned.returned_at is null
+        or not (
+            moves.move_kind = 'delete'
+            or {{ seconds_between('moves.occurred_at', 'returned.returned_at') }}
+            <= run.reopen_grace_seconds
         )
 ),
 

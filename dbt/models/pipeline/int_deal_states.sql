@@ -26,14 +26,24 @@ last_of_instant as (
     group by journey_id, occurred_at
 ),
 
-states_with_moves as (
+{# Moves are among the instants, so that each has one, and the first of a deal is a move. #}
+states as (
     select
         attributes.*,
         last_of_instant.move_number as own_move_number,
         max(last_of_instant.move_number) over (
             partition by attributes.journey_id
             order by attributes.occurred_at rows between unbounded preceding and current row
-        ) as move_number
+        ) as move_number,
+        lag(attributes.amount) over (
+            partition by attributes.journey_id order by attributes.occurred_at
+        ) as previous_amount,
+        lag(attributes.currency) over (
+            partition by attributes.journey_id order by attributes.occurred_at
+        ) as previous_currency,
+        row_number() over (
+            partition by attributes.journey_id order by attributes.occurred_at
+        ) as state_number
     from attributes
     left join last_of_instant
         on
@@ -43,47 +53,32 @@ states_with_moves as (
 
 placed as (
     select
-        states_with_moves.*,
+        states.*,
         moves.move_kind,
         moves.move_kind = 'create' and moves.fidelity = 'snapshot_diff' as is_first_seen,
         case when moves.is_after_win then 'won' else moves.stage_kind end as stage_kind,
         moves.from_stage_kind,
         coalesce(
-            moves.pipeline_id, moves.from_pipeline_id, states_with_moves.pipeline_id
+            moves.pipeline_id, moves.from_pipeline_id, states.pipeline_id
         ) as standing_pipeline_id,
-        coalesce(moves.stage_kind = 'open' and not moves.is_after_win, false) as is_open,
-        lag(states_with_moves.amount) over (
-            partition by states_with_moves.journey_id order by states_with_moves.occurred_at
-        ) as previous_amount,
-        lag(states_with_moves.currency) over (
-            partition by states_with_moves.journey_id order by states_with_moves.occurred_at
-        ) as previous_currency,
-        row_number() over (
-            partition by states_with_moves.journey_id order by states_with_moves.occurred_at
-        ) as state_number
-    from states_with_moves
+        coalesce(moves.stage_kind = 'open' and not moves.is_after_win, false) as is_open
+    from states
     inner join moves
         on
-            states_with_moves.journey_id = moves.journey_id
-            and states_with_moves.move_number = moves.move_number
+            states.journey_id = moves.journey_id
+            and states.move_number = moves.move_number
 ),
 
 valued as (
     select
         *,
-        max(
-            case
-                when
-                    state_number = 1
-                    or {{ is_distinct('amount', 'previous_amount') }}
-                    or currency <> previous_currency
-                    or (own_move_number is not null and not is_open)
-                    then state_number
-            end
-        ) over (
-            partition by journey_id
-            order by state_number rows between unbounded preceding and current row
-        ) as valued_number
+        coalesce(
+            state_number = 1
+            or {{ is_distinct('amount', 'previous_amount') }}
+            or currency <> previous_currency
+            or (own_move_number is not null and not is_open),
+            false
+        ) as is_valued
     from placed
 )
 
@@ -111,8 +106,10 @@ select
     valued.expected_close_on,
     {{ period_start('quarter', 'valued.expected_close_on') }} as close_quarter_on,
     valued.amount,
-    stated.amount_base
+    ({{ last_stated(
+        'valued.amount_base',
+        'valued.is_valued',
+        'partition by valued.journey_id order by valued.state_number'
+    ) }}).v as amount_base
 from valued
-inner join valued as stated
-    on valued.journey_id = stated.journey_id and valued.valued_number = stated.state_number
 inner join journeys on valued.journey_id = journeys.journey_id

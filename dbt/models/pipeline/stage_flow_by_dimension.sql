@@ -145,15 +145,6 @@ standing as (
             and (stays.until_week_on is null or weeks.period_start_on < stays.until_week_on)
 ),
 
-totals as (
-    select
-        cell_number,
-        week_on,
-        sum(n_visits) as n_standing
-    from standing
-    group by cell_number, week_on
-),
-
 {# Of rows of the same days the last has what stood that long, whichever it is. #}
 running_up as (
     select
@@ -163,17 +154,9 @@ running_up as (
         sum(n_visits) over (
             partition by cell_number, week_on
             order by days_at_end rows between unbounded preceding and current row
-        ) as n_up_to
+        ) as n_up_to,
+        sum(n_visits) over (partition by cell_number, week_on) as n_standing
     from standing
-),
-
-counted as (
-    select
-        running_up.*,
-        totals.n_standing
-    from running_up
-    inner join totals
-        on running_up.cell_number = totals.cell_number and running_up.week_on = totals.week_on
 ),
 
 middles as (
@@ -182,7 +165,7 @@ middles as (
         week_on,
         min(case when 2 * n_up_to >= n_standing then days_at_end end) as lower_days,
         min(case when 2 * n_up_to > n_standing then days_at_end end) as upper_days
-    from counted
+    from running_up
     group by cell_number, week_on
 ),
 

@@ -20,6 +20,13 @@ activities as (
     select * from {{ ref('stg_activities') }}
 ),
 
+repeated as (
+    select activity_id
+    from activities
+    group by activity_id
+    having count(*) > 1
+),
+
 numbered as (
     select
         *,
@@ -33,6 +40,7 @@ numbered as (
         ) as version_number,
         count(*) over (partition by activity_id) as n_versions
     from activities
+    where activity_id in (select repeated.activity_id from repeated)
 ),
 
 told as (
@@ -56,7 +64,7 @@ carried as (
     from told
 ),
 
-{# Of nearly all activities every version has the same columns, and nothing to carry on. #}
+{# Nearly all activities have one version, or the same columns in every one: nothing to carry on. #}
 current_activities as (
     select
         {% for column in columns -%}
@@ -75,6 +83,15 @@ current_activities as (
         known_at
     from numbered
     where is_always_stated_alike and version_number = n_versions
+    union all
+    select
+        {% for column in columns -%}
+            {{ column }},
+        {% endfor -%}
+        activity_id,
+        known_at
+    from activities
+    where activity_id not in (select repeated.activity_id from repeated)
 ),
 
 timed as (

@@ -109,24 +109,13 @@ shown as (
             '{{ field }}' as field,
             {# Who is meant by a name is asked below: a name that two share is told, and nobody. #}
             cast({{ shown_column(field) }} as string) as value,
-            known_at
+            known_at,
+            {{ shown_column(field) }}_known_since as known_since
         from {{ entity }}s
+        {# An empty cell before the first value tells nothing; after it, that it was cleared. #}
+        where {{ shown_column(field) }}_known_since is not null
         {% if not loop.last -%} union all {%- endif %}
     {% endfor %}
-),
-
-{# An empty cell before the first value tells nothing; after it, that the value was cleared. #}
-shown_from_first_value as (
-    select
-        *,
-        count(value) over (
-            partition by entity_type, entity_id, field
-            order by known_at rows between unbounded preceding and current row
-        ) as n_values,
-        min(case when value is not null then known_at end) over (
-            partition by entity_type, entity_id, field
-        ) as first_value_known_at
-    from shown
 ),
 
 shown_where_asked as (
@@ -136,20 +125,18 @@ shown_where_asked as (
         shown.field,
         shown.value,
         case
-            when logs.deal_id is null and shown.known_at = shown.first_value_known_at
+            when logs.deal_id is null and shown.known_at = shown.known_since
                 then cast('1900-01-01' as timestamp)
             else shown.known_at
         end as valid_from,
         cast(null as bigint) as change_number
-    from shown_from_first_value as shown
+    from shown
     left join logs
         on
             shown.entity_type = 'deal'
             and shown.entity_id = logs.deal_id
             and shown.field = logs.field
-    where
-        shown.n_values > 0
-        and (logs.deal_id is null or shown.known_at > logs.log_known_until)
+    where logs.deal_id is null or shown.known_at > logs.log_known_until
 ),
 
 all_values as (
@@ -183,16 +170,31 @@ last_of_instant as (
     left join aliases on all_values.field = 'seller_id' and all_values.value = aliases.alias_id
 ),
 
+shared as (
+    select distinct
+        entity_type,
+        entity_id,
+        field
+    from last_of_instant
+    where shared_name is not null
+),
+
 {# A name that two share leaves a deal with the one who has it. #}
 counted as (
     select
-        *,
-        sum(case when shared_name is null then 1 else 0 end) over (
-            partition by entity_type, entity_id, field
-            order by valid_from rows between unbounded preceding and current row
+        last_of_instant.*,
+        sum(case when last_of_instant.shared_name is null then 1 else 0 end) over (
+            partition by
+                last_of_instant.entity_type, last_of_instant.entity_id, last_of_instant.field
+            order by last_of_instant.valid_from rows between unbounded preceding and current row
         ) as stretch
     from last_of_instant
-    where instant_rank = 1
+    inner join shared
+        on
+            last_of_instant.entity_type = shared.entity_type
+            and last_of_instant.entity_id = shared.entity_id
+            and last_of_instant.field = shared.field
+    where last_of_instant.instant_rank = 1
 ),
 
 in_stretch as (
@@ -218,6 +220,20 @@ told as (
         on
             in_stretch.stretch_value = namesakes.seller_id
             and in_stretch.shared_name = namesakes.folded_id
+    union all
+    select
+        last_of_instant.entity_type,
+        last_of_instant.entity_id,
+        last_of_instant.field,
+        last_of_instant.value,
+        last_of_instant.valid_from
+    from last_of_instant
+    left join shared
+        on
+            last_of_instant.entity_type = shared.entity_type
+            and last_of_instant.entity_id = shared.entity_id
+            and last_of_instant.field = shared.field
+    where last_of_instant.instant_rank = 1 and shared.entity_id is null
 ),
 
 {# Exports say the same every day: only a change begins a period. #}
