@@ -257,17 +257,18 @@ class Plan:
         beyond = to_state & mine[place] & (stays.rank[place] >= target.rank)
         return np.asarray(is_from & (hazards.is_win | (beyond if target.state != WON else False)))
 
-    def entries(self, target: Target, scopes: list[Scope], last: int) -> tuple[Floats, Floats]:
+    def entries(
+        self, target: Target, scopes: list[Scope], last: int, n_draws: int = 1 + N_DRAWN
+    ) -> tuple[Floats, Floats]:
         """Entries into the target within 0 to `last` selling days: from the open deals of each
         scope, and from its new ones at the usual rate (scopes, draws, days; the first draw is what
-        the rates are).
+        the rates are, `n_draws` are made).
         """
-        hazards, stays = self.hazards, self.outlook.stays
+        stays = self.outlook.stays
+        hazards = replace(self.hazards, of_move=self.hazards.of_move[:, :n_draws])
         is_there = self.reaching(target)
-        reached = reached_within(hazards, hazards.leaving(last), is_there)
+        from_state = reached_within(hazards, hazards.leaving(last), is_there)
         ends = sorted({*range(0, last + 1, STEP), last})
-        cells, cell = self.cells
-        found = reached_from_age(hazards, reached, is_there, cells, ends)
         days = np.arange(last + 1)
         is_beyond = np.array(
             [
@@ -275,13 +276,16 @@ class Plan:
                 for (pipeline, _), rank in zip(stays.states, stays.rank, strict=True)
             ]
         )
-        reached = np.where(is_beyond[:, None], 1.0, reached)
+        reached = np.where(is_beyond[:, None], 1.0, from_state)
         so_far = np.concatenate(
             [np.zeros((*reached.shape[:-1], 1)), np.cumsum(reached, axis=-1)[..., :-1]], axis=-1
         )
+        cells, cell = self.cells
         # A deal that is there already does not enter anew.
-        still = ~is_beyond[cells[1]]
-        n = [np.bincount(cell[scope.is_open], minlength=len(cells[0])) * still for scope in scopes]
+        still = np.flatnonzero(~is_beyond[cells[1]])
+        n = [np.bincount(cell[scope.is_open], minlength=len(cells[0]))[still] for scope in scopes]
+        kind, state, age = (column[still] for column in cells)
+        found = reached_from_age(hazards, from_state, is_there, (kind, state, age), ends)
         # What each of `ends` counts on each day: between two of them, a line.
         lines = np.stack([np.interp(days, ends, one) for one in np.eye(len(ends))])
         of_open = np.tensordot(np.array(n, dtype=float), found, 1) @ lines
