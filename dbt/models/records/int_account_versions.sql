@@ -35,8 +35,8 @@ select
         last_{{ column }}['v'] as {{ column }},
     {% endfor -%}
     known_at,
-    version_number = max(version_number) over (partition by account_id) as is_current,
-    version_number = max(version_number) over (
-        partition by account_id, known_at
+    lead(known_at) over (partition by account_id order by version_number) is null as is_current,
+    coalesce(
+        lead(known_at) over (partition by account_id order by version_number) <> known_at, true
     ) as is_last_of_export
 from carried

@@ -261,8 +261,8 @@ select
     is_deleted,
     is_complete,
     known_at,
-    version_number = max(version_number) over (partition by deal_id) as is_current,
-    version_number = max(version_number) over (
-        partition by deal_id, known_at
+    lead(known_at) over (partition by deal_id order by version_number) is null as is_current,
+    coalesce(
+        lead(known_at) over (partition by deal_id order by version_number) <> known_at, true
     ) as is_last_of_export
 from kept

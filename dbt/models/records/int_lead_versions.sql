@@ -101,8 +101,8 @@ select
     is_deleted,
     is_complete,
     known_at,
-    version_number = max(version_number) over (partition by lead_id) as is_current,
-    version_number = max(version_number) over (
-        partition by lead_id, known_at
+    lead(known_at) over (partition by lead_id order by version_number) is null as is_current,
+    coalesce(
+        lead(known_at) over (partition by lead_id order by version_number) <> known_at, true
     ) as is_last_of_export
 from kept

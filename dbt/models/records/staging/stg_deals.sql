@@ -69,13 +69,21 @@ deals as (
             or (run.knowledge_basis = 'as_reconstructed' and deals.created_at <= run.as_of_at)
 ),
 
-ranked as (
+later as (
     select
-        *,
-        min(case when known_at > as_of_at then known_at end) over (
-            partition by deal_id
-        ) as first_later_at
+        deal_id,
+        min(known_at) as first_later_at
     from deals
+    where known_at > as_of_at
+    group by deal_id
+),
+
+with_later as (
+    select
+        deals.*,
+        later.first_later_at
+    from deals
+    left join later on deals.deal_id = later.deal_id
 )
 
 select
@@ -114,5 +122,5 @@ select
             || case when {{ is_stated('currency') }} then 'currency ' else '' end
     end as stated_columns,
     known_at > as_of_at as is_from_later_export
-from ranked
+from with_later
 where known_at <= as_of_at or known_at = first_later_at

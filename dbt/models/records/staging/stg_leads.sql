@@ -57,13 +57,21 @@ leads as (
             or (run.knowledge_basis = 'as_reconstructed' and leads.created_at <= run.as_of_at)
 ),
 
-ranked as (
+later as (
     select
-        *,
-        min(case when known_at > as_of_at then known_at end) over (
-            partition by lead_id
-        ) as first_later_at
+        lead_id,
+        min(known_at) as first_later_at
     from leads
+    where known_at > as_of_at
+    group by lead_id
+),
+
+with_later as (
+    select
+        leads.*,
+        later.first_later_at
+    from leads
+    left join later on leads.lead_id = later.lead_id
 )
 
 select
@@ -92,5 +100,5 @@ select
         else ' pipeline_id created_at converted_at converted_deal_id '
     end as stated_columns,
     known_at > as_of_at as is_from_later_export
-from ranked
+from with_later
 where known_at <= as_of_at or known_at = first_later_at
