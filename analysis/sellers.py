@@ -5,6 +5,7 @@ Does not belong here: the estimators (incidence, pooling), other dimensions (con
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -37,47 +38,55 @@ def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataF
     What is pooled are the rates estimated with censoring, each as precise as its effective n. Every
     cell has the same draws for its ranks, so that none depends on the others.
     """
-    columns = ("pipeline_id", "stage_id", "segment", "seller_id")
-    tables = []
-    for definition, (names, _) in zip(DEFINITIONS, COMPETING_EVENTS, strict=True):
-        part = _asked(entries, definition)
-        groups = Groups(**{name: part.codes[name] for name in columns})
-        timeline = part.timelines["recorded"]
-        subjects, _ = timeline.competing_events(names, groups)
-        (incidence,) = incidence_on(subjects, HORIZONS, (1,))
-        width = mean_interval_width(part, groups, names, 0)
-        for place, horizon in enumerate(HORIZONS):
-            is_reportable = width[:, horizon] <= MAX_WIDTH * horizon
-            rate = np.where(is_reportable, incidence.rate[:, place], np.nan)
-            n = np.where(is_reportable, incidence.effective_n[:, place], 0.0)
-            low, high = (
-                np.where(is_reportable, bound, np.nan) for bound in incidence.bounds(place)
-            )
-            n_mature = groups.count(timeline.is_mature(horizon))
-            table = pd.DataFrame(
-                {
-                    **groups.values,
-                    "definition_id": definition,
-                    "horizon_days": horizon,
-                    "n_entered": groups.count(),
-                    "n_mature": n_mature,
-                    "n_events": incidence.n_events[:, place],
-                    "effective_n": n,
-                    "maturity_rate": n_mature / groups.count(),
-                    "estimated_rate": rate,
-                    "low_rate": low,
-                    "high_rate": high,
-                }
-            )
-            tables.append(table[table["seller_id"].notna()])
-    scores = normal_scores(max(map(len, tables), default=0), random)
+    parts = [
+        (definition, names, _asked(entries, definition))
+        for definition, (names, _) in zip(DEFINITIONS, COMPETING_EVENTS, strict=True)
+    ]
+    for _, _, part in parts:
+        _ = part.timelines  # made once, not by each thread
     # Threads: nearly all of the time is spent in numpy and scipy, outside the interpreter's lock.
     with ThreadPoolExecutor(2) as threads:
+        tables = list(chain.from_iterable(threads.map(lambda part: _observed(*part), parts)))
+        scores = normal_scores(max(map(len, tables), default=0), random)
         seen: dict[bytes, Pooled] = {}
         pooled_tables = list(threads.map(lambda table: _with_pooled(table, scores, seen), tables))
     return rounded(pd.concat(pooled_tables, ignore_index=True)).assign(
         interval_id="credible_95", method_id="beta_binomial", as_of=entries.as_of
     )
+
+
+def _observed(definition: str, names: tuple[str, str], part: Entries) -> list[pd.DataFrame]:
+    """A table a horizon: of each seller's entries into a stage, by segment, the rate observed."""
+    columns = ("pipeline_id", "stage_id", "segment", "seller_id")
+    tables = []
+    groups = Groups(**{name: part.codes[name] for name in columns})
+    timeline = part.timelines["recorded"]
+    subjects, _ = timeline.competing_events(names, groups)
+    (incidence,) = incidence_on(subjects, HORIZONS, (1,))
+    width = mean_interval_width(part, groups, names, 0)
+    for place, horizon in enumerate(HORIZONS):
+        is_reportable = width[:, horizon] <= MAX_WIDTH * horizon
+        rate = np.where(is_reportable, incidence.rate[:, place], np.nan)
+        n = np.where(is_reportable, incidence.effective_n[:, place], 0.0)
+        low, high = (np.where(is_reportable, bound, np.nan) for bound in incidence.bounds(place))
+        n_mature = groups.count(timeline.is_mature(horizon))
+        table = pd.DataFrame(
+            {
+                **groups.values,
+                "definition_id": definition,
+                "horizon_days": horizon,
+                "n_entered": groups.count(),
+                "n_mature": n_mature,
+                "n_events": incidence.n_events[:, place],
+                "effective_n": n,
+                "maturity_rate": n_mature / groups.count(),
+                "estimated_rate": rate,
+                "low_rate": low,
+                "high_rate": high,
+            }
+        )
+        tables.append(table[table["seller_id"].notna()])
+    return tables
 
 
 def _asked(entries: Entries, definition: str) -> Entries:
