@@ -215,7 +215,8 @@ def _of_target(
     last, rest = plan.outlook.ends[0], now.outlook.ends[0]
     elapsed = now.outlook.today - plan.outlook.today
     of_open, of_new = plan.entries(target, [one.scope for one in planned], last)
-    later = now.entries(target, [one.scope for one in current], rest, 1) if rest else None
+    scopes = [one.scope for one in current]
+    later = now.entries(target, scopes, rest, n_draws=1) if rest else None
     reached = pace.reaches.of(target)
     is_since = pace.reaches.on[reached] > plan.outlook.stays.as_of
     rows = pace.reaches.row[reached[is_since]]
