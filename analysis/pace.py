@@ -220,7 +220,6 @@ def _of_target(
     reached = pace.reaches.of(target)
     is_since = pace.reaches.on[reached] > plan.outlook.stays.as_of
     rows = pace.reaches.row[reached[is_since]]
-    state = target.state
     answers = []
     for number, (was, of_now) in enumerate(zip(planned, current, strict=True)):
         scope, solution = was.scope, was.solution
@@ -229,8 +228,8 @@ def _of_target(
             "scope": scope.scope,
             "scope_id": scope.scope_id,
             "pipeline_id": target.pipeline_id,
-            "stage_id": None if state == WON else plan.outlook.stays.states[state][1],
-            "stage_kind": "won" if state == WON else "open",
+            "stage_id": None if target.state == WON else plan.outlook.stays.states[target.state][1],
+            "stage_kind": "won" if target.state == WON else "open",
             "period_start_on": quarters(pace.outlook.stays.as_of, 1)[0].start,
             "n_reached": entered,
         }
