@@ -289,6 +289,8 @@ def _write_tables(
             f"attach {literal(str(database))} as marts (storage_version '{STORAGE_VERSION}')"
         )
         connection.execute("use marts")
+        # One transaction: by itself each of a thousand comments took 1 ms.
+        connection.execute("begin")
         for table in (table for table in tables if not table.is_view):
             columns, rows = _write_table(connection, table, folder)
             contents[table.name] = TableContent(
@@ -299,6 +301,7 @@ def _write_tables(
         for table in (table for table in tables if table.is_view):
             views[table.name] = _columns(connection, table.name)
             _comment(connection, table)
+        connection.execute("commit")
         connection.execute("checkpoint marts")
         connection.execute("use memory")
         connection.execute("detach marts")
@@ -335,8 +338,7 @@ def _comment(connection: duckdb.DuckDBPyConnection, table: PublishedTable) -> No
         f"comment on column {name}.{identifier(column)} is {literal(text)}"
         for column, text in table.columns.items()
     ]
-    # One transaction: by itself each of a thousand took 1 ms.
-    connection.execute(f"begin; {'; '.join(comments)}; commit")
+    connection.execute("; ".join(comments))
 
 
 def _fsync_tree(folder: Path) -> None:

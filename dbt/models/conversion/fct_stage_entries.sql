@@ -6,19 +6,42 @@ targets as (
 
 moves as (
     select * from {{ ref('fct_stage_transitions') }}
+),
+
+{# One join for all of them: six with as many moves held 7 GB of 10 M at once. #}
+moves_of_journeys as (
+    select
+        journey_id,
+        {{ map_by('move_number', ['occurred_at', 'occurred_at_earliest', 'is_time_inferred']) }}
+            as by_number
+    from moves
+    group by journey_id
+),
+
+reached as (
+    select
+        targets.*,
+        moves_of_journeys.by_number[targets.left_number] as departure,
+        moves_of_journeys.by_number[targets.next_any_number] as next_any,
+        moves_of_journeys.by_number[targets.next_direct_number] as next_direct,
+        moves_of_journeys.by_number[targets.next_role_number] as next_role,
+        moves_of_journeys.by_number[targets.won_number] as won,
+        moves_of_journeys.by_number[targets.lost_number] as lost
+    from targets
+    inner join moves_of_journeys on targets.journey_id = moves_of_journeys.journey_id
 )
 
 select
-    targets.journey_id,
-    targets.visit_number,
+    reached.journey_id,
+    reached.visit_number,
     entered.record_type,
     entered.deal_id,
     entered.lead_id,
     entered.account_id,
     entered.to_pipeline_id as pipeline_id,
-    case when not targets.is_into_pipeline then entered.to_stage_id end as stage_id,
-    case when not targets.is_into_pipeline then entered.to_role end as role,
-    targets.is_first_in_role,
+    case when not reached.is_into_pipeline then entered.to_stage_id end as stage_id,
+    case when not reached.is_into_pipeline then entered.to_role end as role,
+    reached.is_first_in_role,
     entered.occurred_at as entered_at,
     entered.occurred_at_earliest as entered_at_earliest,
     entered.occurred_on as entered_on,
@@ -26,46 +49,30 @@ select
     entered.is_time_inferred,
     entered.fidelity,
     case
-        when targets.is_followed then coalesce(targets.followed_late_from_at, entered.occurred_at)
+        when reached.is_followed then coalesce(reached.followed_late_from_at, entered.occurred_at)
     end as followed_from_at,
-    targets.followed_until_at,
-    departures.occurred_at as left_at,
-    departures.occurred_at_earliest as left_at_earliest,
-    next_any.occurred_at as next_any_at,
-    next_any.occurred_at_earliest as next_any_at_earliest,
-    next_any.is_time_inferred as is_next_any_inferred,
-    next_direct.occurred_at as next_direct_at,
-    next_direct.occurred_at_earliest as next_direct_at_earliest,
-    next_direct.is_time_inferred as is_next_direct_inferred,
-    next_role.occurred_at as next_role_at,
-    next_role.occurred_at_earliest as next_role_at_earliest,
-    won.occurred_at as won_at,
-    won.occurred_at_earliest as won_at_earliest,
-    won.is_time_inferred as is_won_inferred,
-    lost.occurred_at as lost_at,
-    lost.occurred_at_earliest as lost_at_earliest,
-    lost.is_time_inferred as is_lost_inferred,
+    reached.followed_until_at,
+    reached.departure.occurred_at as left_at,
+    reached.departure.occurred_at_earliest as left_at_earliest,
+    reached.next_any.occurred_at as next_any_at,
+    reached.next_any.occurred_at_earliest as next_any_at_earliest,
+    reached.next_any.is_time_inferred as is_next_any_inferred,
+    reached.next_direct.occurred_at as next_direct_at,
+    reached.next_direct.occurred_at_earliest as next_direct_at_earliest,
+    reached.next_direct.is_time_inferred as is_next_direct_inferred,
+    reached.next_role.occurred_at as next_role_at,
+    reached.next_role.occurred_at_earliest as next_role_at_earliest,
+    reached.won.occurred_at as won_at,
+    reached.won.occurred_at_earliest as won_at_earliest,
+    reached.won.is_time_inferred as is_won_inferred,
+    reached.lost.occurred_at as lost_at,
+    reached.lost.occurred_at_earliest as lost_at_earliest,
+    reached.lost.is_time_inferred as is_lost_inferred,
     entered.seller_id,
     entered.segment,
     entered.business_area,
     entered.source,
-    targets.as_of
-from targets
+    reached.as_of
+from reached
 inner join moves as entered
-    on targets.journey_id = entered.journey_id and targets.visit_number = entered.move_number
-left join moves as departures
-    on targets.journey_id = departures.journey_id and targets.left_number = departures.move_number
-left join moves as next_any
-    on targets.journey_id = next_any.journey_id and targets.next_any_number = next_any.move_number
-left join moves as next_direct
-    on
-        targets.journey_id = next_direct.journey_id
-        and targets.next_direct_number = next_direct.move_number
-left join moves as next_role
-    on
-        targets.journey_id = next_role.journey_id
-        and targets.next_role_number = next_role.move_number
-left join moves as won
-    on targets.journey_id = won.journey_id and targets.won_number = won.move_number
-left join moves as lost
-    on targets.journey_id = lost.journey_id and targets.lost_number = lost.move_number
+    on reached.journey_id = entered.journey_id and reached.visit_number = entered.move_number
