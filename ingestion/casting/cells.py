@@ -130,7 +130,7 @@ def header_of(context: Context, cell: Cell, part: Part) -> str | None:
 def _trimmed(text: str, cell: Cell) -> str:
     edges = f"^[{SPACES}]+|[{SPACES}]+$"
     # Asked of the first and last letter alone: 0.9 s less for a million records of 12 columns.
-    ends = " or ".join(f"ends_with({text}, chr({code}))" for code in SPACE_CODES)
+    ends = " or ".join(f"ends_with({text}, {literal(chr(code))})" for code in SPACE_CODES)
     tidy = (
         f"case when ord({text}) <= 32 or ord({text}) in ({', '.join(map(str, SPACE_CODES))}) "
         f"or {ends} then regexp_replace({text}, '{edges}', '', 'g') else {text} end"

@@ -25,6 +25,8 @@ from ingestion.tables import TABLES, CellType, Table
 # What a line opens with that sums up the lines above it.
 TOTALS = ("summa", "totalt", "totalsumma", "delsumma", "total", "totals", "grand total", "sum",
           "subtotal", "summe", "gesamt")  # fmt: skip
+# A rule needs both (`_rules_across`).
+RULED_TOGETHER = ("amount", "currency")
 
 
 def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable:
@@ -35,6 +37,7 @@ def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable
     table = TABLES[name]
     mapping = _with_known_currency(context, mapping)
     absent = _absent(context, table, mapping)
+    told, mapping = mapping, _fillable(context, mapping)
     for column, cell in mapping.columns.items():
         if table.by_name[column].cell_type in HASHED_TYPES or cell.hashed:
             hash_distinct(context, table.by_name[column], cell)
@@ -54,7 +57,7 @@ def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable
         {flag.removeprefix(kind): n for flag, n in n_flagged.items() if flag.startswith(kind)}
         for kind in ("is_changed_", "is_unified_")
     )
-    stated = _stated(context, mapping)
+    stated = _stated(context, told)
     repeated = _repeated(context, table, mapping)
     return TypedTable(
         name, absent, stated, mapped, n_flagged.get("is_ambiguous", 0), repeated, unified
@@ -92,17 +95,32 @@ def _ids(table: Table, mapping: TableMapping) -> list[str]:
 
 
 def _absent(context: Context, table: Table, mapping: TableMapping) -> list[str]:
-    headers = context.sheet.headers
     absent = []
     for column, cell in mapping.columns.items():
-        wanted = cell.all_headers
-        if wanted and all(place_of(header, headers) is None for header in wanted):
+        if _is_absent(context, cell):
+            wanted = cell.all_headers[0]
             if table.by_name[column].required and cell.default is None:
-                raise FileRejected(
-                    Rejection.REQUIRED_COLUMN_MISSING, f"has no column {wanted[0]!r}"
-                )
-            absent.append(wanted[0])
+                raise FileRejected(Rejection.REQUIRED_COLUMN_MISSING, f"has no column {wanted!r}")
+            absent.append(wanted)
     return absent
+
+
+def _is_absent(context: Context, cell: Cell) -> bool:
+    """Whether a cell is read from headers, and the file has none of them."""
+    places = [place_of(header, context.sheet.headers) for header in cell.all_headers]
+    return bool(places) and all(place is None for place in places)
+
+
+def _fillable(context: Context, mapping: TableMapping) -> TableMapping:
+    """The mapping without columns of which nothing could be but null: planning how to type them
+    took half of a small file's time.
+    """
+    columns = {
+        column: cell
+        for column, cell in mapping.columns.items()
+        if column in RULED_TOGETHER or cell.default is not None or not _is_absent(context, cell)
+    }
+    return mapping.model_copy(update={"columns": columns})
 
 
 def _repeated(context: Context, table: Table, mapping: TableMapping) -> int:
@@ -245,7 +263,7 @@ def _rules_across(
 ) -> list[str]:
     """Rules that need more than one cell of the row."""
     rules = [_reason("row", Quarantine.TOTALS_ROW, _is_totals_row(context))]
-    if {"amount", "currency"} <= set(mapping.columns) & set(table.by_name):
+    if set(RULED_TOGETHER) <= set(mapping.columns) & set(table.by_name):
         lacks = "v_amount is not null and t_currency is null"
         rules.append(_reason(labels["currency"], Quarantine.MISSING_BESIDE_AN_AMOUNT, lacks))
     return rules

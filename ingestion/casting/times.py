@@ -148,13 +148,13 @@ def clock_changes(zone: str) -> tuple[list[datetime], list[datetime]]:
 def _in_half_hours(local: str, starts: list[datetime]) -> str:
     if not starts:
         return "false"
-    listed = ", ".join(f"timestamp '{start}'" for start in starts)
     hours = ", ".join(sorted({str(start.hour) for start in starts}))
-    # Looked up for those hours alone: there are two hundred to compare with.
-    return (
-        f"case when hour({local}) in ({hours}) then "
-        f"time_bucket(interval '30 minutes', {local}) in ({listed}) else false end"
-    )
+    # In one text, each of the same length: as two hundred timestamps they took a third of the time
+    # that a small file's statement takes to be planned.
+    listed = literal(" ".join(f"{start:%Y%m%d%H%M}" for start in starts))
+    half_hour = f"strftime(time_bucket(interval '30 minutes', {local}), '%Y%m%d%H%M')"
+    is_listed = f"contains({listed}, {half_hour})"
+    return f"case when hour({local}) in ({hours}) then {is_listed} else false end"
 
 
 def known_at_cast(context: Context, cell: Cell) -> Cast:

@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -112,12 +112,12 @@ class Mappings:
         file_kinds: dict[str, FileKind] = {}
         stages: dict[str, tuple[Mapping[str, Any], ...]] = {}
         origins: dict[str, str] = {}
-        shipped = {path.stem: path for path in _mapping_files(SHIPPED)}
+        shipped = _shipped()
         own = {path.stem: path for path in _mapping_files(home.mappings)}
         for name in sorted({*shipped, *own}):
-            content: dict[str, Any] = {}
-            for path in filter(None, (shipped.get(name), own.get(name))):
-                content = laid_over(content, read_yaml(path))
+            content = shipped.get(name, {})
+            if name in own:
+                content = laid_over(content, read_yaml(own[name]))
             mapping = validated(f"mappings/{name}.yml", content, SystemMapping)
             if mapping.system in origins:
                 raise UserError(
@@ -132,6 +132,12 @@ class Mappings:
                 )
                 file_kinds[file_kind.label] = file_kind
         return cls(file_kinds, stages)
+
+
+@cache
+def _shipped() -> dict[str, dict[str, Any]]:
+    """What the shipped mappings say, by file name; read once, for it takes 0.04 s."""
+    return {path.stem: read_yaml(path) for path in _mapping_files(SHIPPED)}
 
 
 def declared_stages(mapping: SystemMapping) -> frozenset[tuple[str, str]]:
