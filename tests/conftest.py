@@ -1,5 +1,6 @@
 """What tests share: homes of their own, the build without Dagster, the whole job in process."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
+from histories import AS_OF, made_up, write
 from playwright.sync_api import Browser, Playwright
 from reference import Reference, Run
 
@@ -25,6 +27,9 @@ from publishing.lease import lease
 from publishing.marts import opened
 from publishing.sets import PublishedSets
 from publishing.statements import parsed_manifest
+from publishing.warehouse import Warehouse
+from simulation.histories import simulate
+from simulation.home import write_home
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 MAPPINGS = Path(__file__).parent / "mappings"
@@ -106,6 +111,55 @@ def publish(home: Home, as_of: date) -> Path:
             day.warehouse, catalogue.published_tables(), [], held, "test", day.write_pages
         )
     return home.published / manifest.run
+
+
+def made_once(
+    name: str, make: Callable[[Home], object], tmp_path_factory: pytest.TempPathFactory
+) -> Home:
+    """The home that `make` fills, for all test workers, each of which would take seconds to make
+    its own. Not to be changed.
+    """
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+    home, made = Home.at(base / name), base / f"{name}.made"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            make(home)
+            made.touch()
+    return home
+
+
+PUBLISHED_ON = date(2026, 6, 30)
+
+
+@pytest.fixture(scope="session")
+def company_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published set of an invented company of 500 deals; not to be changed."""
+
+    def make(home: Home) -> None:
+        write_home(simulate(500, 3, PUBLISHED_ON), home.root)
+        home.prepare()
+        publish(home, PUBLISHED_ON)
+
+    folder = PublishedSets(made_once("company", make, tmp_path_factory)).current()
+    assert folder is not None
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_up_marts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Marts of 500 made-up histories: reopened, merged, deleted, without amounts, in three
+    currencies; not to be changed.
+    """
+
+    def make(home: Home) -> None:
+        home.prepare()
+        shutil.copy(MAPPINGS / "crm.yml", home.mappings)
+        write(made_up(500, 1), home.inbox)
+        build(home, AS_OF)
+
+    return Warehouse(made_once("made-up", make, tmp_path_factory), AS_OF).marts
 
 
 def chromium(playwright: Playwright) -> Browser:

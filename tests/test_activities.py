@@ -17,8 +17,6 @@ from analysis.estimates import Marts
 from ingestion.home import Home
 from publishing.frames import read_mart
 from publishing.marts import opened
-from simulation.histories import simulate
-from simulation.home import write_home
 
 DAY = date(2026, 6, 30)
 ZONE = ZoneInfo("Europe/Stockholm")
@@ -324,18 +322,8 @@ def test_credits_equal_those_counted_one_by_one(crm: Home, seed: int) -> None:
     assert told == expected
 
 
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The marts of an invented company with calls and meetings."""
-    root = tmp_path_factory.mktemp("simulated") / "home"
-    write_home(simulate(200, 5, DAY), root)
-    home = Home.at(root)
-    home.prepare()
-    return build(home, DAY)
-
-
-def test_counts_are_those_of_the_facts_in_pandas(simulated: Path) -> None:
-    table = mart(simulated, "fct_activities").query("is_attempt")
+def test_counts_are_those_of_the_facts_in_pandas(company_set: Path) -> None:
+    table = mart(company_set, "fct_activities").query("is_attempt")
     is_mature = table["is_at_risk"].fillna(False) & table["is_followed"].fillna(False)
     table = table.assign(
         n_at_risk=table["is_at_risk"].fillna(False).astype(int),
@@ -343,7 +331,7 @@ def test_counts_are_those_of_the_facts_in_pandas(simulated: Path) -> None:
         n_reached=(is_mature & table["held_meeting_id"].notna()).astype(int),
         person=table["person_id"].where(is_mature),
     )
-    found = mart(simulated, "activity_counts").query("definition_id == 'meeting_held_14'")
+    found = mart(company_set, "activity_counts").query("definition_id == 'meeting_held_14'")
     for group, dimension in (
         ("all", "daypart"),
         ("segment", "weekday"),
@@ -364,15 +352,15 @@ def test_counts_are_those_of_the_facts_in_pandas(simulated: Path) -> None:
         assert told.to_numpy().tolist() == expected.sort_values(columns).to_numpy().tolist()
 
 
-def test_estimates_start_from_the_counts(simulated: Path) -> None:
-    marts = Marts(partial(read_mart, opened(simulated)), date(2026, 6, 30), "SE")
+def test_estimates_start_from_the_counts(company_set: Path) -> None:
+    marts = Marts(partial(read_mart, opened(company_set)), date(2026, 6, 30), "SE")
     table = activity_estimates(marts.attempts, marts.invitations)
     shared = ["type", "definition_id", "group_dimension", "group_value", "dimension",
               "dimension_value", "n_at_risk", "n_mature", "n_reached"]  # fmt: skip
     counts = pd.concat(
         [
-            mart(simulated, "activity_counts")[shared],
-            mart(simulated, "seminar_counts").query("group_dimension != 'campaign'")[shared],
+            mart(company_set, "activity_counts")[shared],
+            mart(company_set, "seminar_counts").query("group_dimension != 'campaign'")[shared],
         ]
     ).query("n_at_risk > 0")
     # Of seminars single hours and business areas are estimated, and not counted in dbt.

@@ -6,10 +6,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import MAPPINGS, build
-from histories import AS_OF, made_up, write
 
-from ingestion.home import Home
 from publishing import catalogue
 from publishing.statements import statements
 
@@ -82,13 +79,9 @@ BROKEN = {
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The database of a build."""
-    home = Home.at(tmp_path_factory.mktemp("checks") / "home")
-    home.prepare()
-    shutil.copy(MAPPINGS / "crm.yml", home.mappings)
-    write(made_up(300, 1), home.inbox)
-    return build(home, AS_OF).parent / "build.duckdb"
+def database(made_up_marts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a build, to be changed."""
+    return Path(shutil.copy(made_up_marts.parent / "build.duckdb", tmp_path_factory.mktemp("db")))
 
 
 def violation(node: dict[str, Any]) -> str:

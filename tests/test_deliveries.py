@@ -81,7 +81,7 @@ def test_any_order_of_arrival_gives_the_same_marts(tmp_path: Path) -> None:
     Marts are made of the loads in force: where these are the same, rows and all, so are they.
     """
     landed, marts = set(), set()
-    for n, order in enumerate(itertools.islice(itertools.permutations(DROPS), 0, 120, 12)):
+    for n, order in enumerate(itertools.islice(itertools.permutations(DROPS), 0, 120, 20)):
         home = Home.at(tmp_path / f"home{n}")
         home.prepare()
         shutil.copy(MAPPINGS / "crm.yml", home.mappings)
@@ -89,7 +89,7 @@ def test_any_order_of_arrival_gives_the_same_marts(tmp_path: Path) -> None:
             deliver(home, **{name: DROPS[name]})
             loads = Landing(home).run().loads
         landed.add(tuple((load, *hashes(home.landed / load).items()) for load in loads))
-        if n in (0, 5):
+        if n in (0, 3):
             marts.add(tuple(hashes(build(home, DAY)).items()))
     assert (len(landed), len(marts)) == (1, 1)
 

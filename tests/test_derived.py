@@ -1,15 +1,13 @@
 """What is derived from stored facts adds up, has its grain, and equals what is stored of it."""
 
-import shutil
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import MAPPINGS, build, mart
-from histories import AS_OF, made_up, write
+from conftest import mart
+from histories import AS_OF
 
-from ingestion.home import Home
 from publishing import catalogue
 from publishing.marts import opened
 
@@ -29,13 +27,8 @@ SUMS = {
 
 
 @pytest.fixture(scope="module")
-def marts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of 300 made-up histories: reopened, merged, deleted, without amounts, in three currencies."""
-    home = Home.at(tmp_path_factory.mktemp("derived") / "home")
-    home.prepare()
-    shutil.copy(MAPPINGS / "crm.yml", home.mappings)
-    write(made_up(300, 4), home.inbox)
-    return build(home, AS_OF)
+def marts(made_up_marts: Path) -> Path:
+    return made_up_marts
 
 
 def test_the_views_are_these() -> None:

@@ -33,25 +33,31 @@ def company() -> Company:
     return simulate(400, 3, DAY)
 
 
-@pytest.fixture(scope="module", params=["hubspot", "salesforce"])
-def simulated(
-    request: pytest.FixtureRequest, company: Company, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """Marts of the invented company, whichever CRM it has."""
-    root = tmp_path_factory.mktemp(request.param) / "home"
-    write_home(company, root, request.param)
-    home = Home.at(root)
-    home.prepare()
-    return build(home, DAY)
+@pytest.fixture(scope="module")
+def hubspot(company: Company, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path]:
+    return built_with("hubspot", company, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
-def hubspot(company: Company, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path]:
-    root = tmp_path_factory.mktemp("simulated") / "home"
-    write_home(company, root)
+def salesforce(company: Company, tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, Path]:
+    return built_with("salesforce", company, tmp_path_factory)
+
+
+def built_with(
+    crm: str, company: Company, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Home, Path]:
+    root = tmp_path_factory.mktemp(crm) / "home"
+    write_home(company, root, crm)
     home = Home.at(root)
     home.prepare()
     return home, build(home, DAY)
+
+
+@pytest.fixture(params=["hubspot", "salesforce"])
+def simulated(request: pytest.FixtureRequest) -> Path:
+    """Marts of the invented company, whichever CRM it has."""
+    found: tuple[Home, Path] = request.getfixturevalue(request.param)
+    return found[1]
 
 
 def test_every_move_equals_the_reference(simulated: Path) -> None:

@@ -2,30 +2,19 @@
 
 import re
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
-from conftest import publish
-
-from ingestion.home import Home
-from simulation.histories import simulate
-from simulation.home import write_home
 
 TEXT = (Path(__file__).parents[1] / "docs" / "questions.md").read_text(encoding="utf-8")
 QUESTIONS = re.findall(r"^## (.*?)\n\n```sql\n(.*?)```\n\n(.+?)\n", TEXT, re.M | re.S)
 LOCKED = re.search(r'con\.execute\("(.*?)"\)', TEXT)
-DAY = date(2026, 6, 30)
 
 
 @pytest.fixture(scope="module")
-def marts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    root = tmp_path_factory.mktemp("questions") / "home"
-    write_home(simulate(300, 3, DAY), root)
-    home = Home.at(root)
-    home.prepare()
-    with duckdb.connect(str(publish(home, DAY) / "marts.duckdb"), read_only=True) as connection:
+def marts(company_set: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(company_set / "marts.duckdb"), read_only=True) as connection:
         assert LOCKED
         connection.execute(LOCKED.group(1))
         yield connection

@@ -15,13 +15,15 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-import yaml
+from click.testing import CliRunner
 from conftest import hashes, ran
 
+from cli.main import main
 from cli.messages import errors_as_messages
 from ingestion.errors import UserError
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
+from ingestion.landing.manifest import read_manifests
 from ingestion.landing.report import last_report
 from publishing.failures import Failure
 from publishing.gate.expectations import EXPECTATIONS
@@ -30,6 +32,7 @@ from publishing.lease import LeaseHeld
 from publishing.set_manifest import read_manifest
 from publishing.sets import PublishedSets
 from publishing.standing import standing_set
+from publishing.warehouse import Warehouse
 from simulation.histories import simulate
 from simulation.home import write_home
 
@@ -107,15 +110,11 @@ def test_a_run_publishes_and_content_depends_on_nothing_but_the_files(
     assert refused is not None
     checks = [reason.partition(":")[0] for reason in refused.reasons]
     assert "finished_cohorts_by_segment_keep_their_conversion" in checks
-    accepted = [{"check": check, "as_of": DAY, "why": "lost meant won"} for check in checks]
-    company = yaml.safe_load(home.company_file.read_text()) or {}
-    home.company_file.write_text(yaml.safe_dump({**company, "accepted_changes": accepted}))
-    assert ran(home, DAY)
-    changed = published.current_manifest()
-    assert changed is not None
-    assert [load.file_kind for load in changed.loads].count("hubspot/deals") == 1
-    assert changed.loads != read_manifest(second).loads
-    assert changed.tables["dim_deals"].content_hash != before["dim_deals"]
+    # What it refused was built of the new load.
+    (load,) = (load for load in read_manifests(home, Landing(home).run().loads)
+               if load.file_kind == "hubspot/deals")  # fmt: skip
+    assert load.load_id not in {old.load_id for old in read_manifest(second).loads}
+    assert hashes(Warehouse(home, DAY).marts)["dim_deals"] != before["dim_deals"]
 
 
 def half_unknown(text: str) -> str:
@@ -133,22 +132,16 @@ def without_stage(text: str) -> str:
     return text.replace('"Deal Stage"', '"Stage of deal"')
 
 
-@pytest.mark.parametrize(
-    ("poison", "check", "said"),
-    [
-        (half_unknown, "every_stage_is_known", "Somewhere in default of hubspot"),
-        (times_thousand, "amounts_keep_their_scale", ""),
-    ],
-)
 def test_a_poisoned_export_is_not_published_and_the_last_good_set_stands(
-    published_home: Home, poison: Callable[[str], str], check: str, said: str
+    published_home: Home,
 ) -> None:
     published = PublishedSets(published_home)
     good = published.current()
-    name = as_next_day(published_home, poison)
+    name = as_next_day(published_home, half_unknown)
     assert not ran(published_home, NEXT_DAY)
     assert (published.current(), published.sets()) == (good, [good])
-    assert_refused_for(published, check, name, said)
+    said = "Somewhere in default of hubspot"
+    assert_refused_for(published, "every_stage_is_known", name, said)
 
 
 def assert_refused_for(published: PublishedSets, check: str, name: str, said: str) -> None:
@@ -173,7 +166,7 @@ def test_an_export_that_is_refused_and_taken_away_lets_the_next_run_publish(
         if json.loads(path.read_text())["first_name"] == name:
             path.with_suffix("").unlink()
             path.unlink()
-    assert run_job(published_home, NEXT_DAY)
+    assert ran(published_home, NEXT_DAY)
     assert published.status().refused is None
 
 
@@ -250,6 +243,7 @@ def test_the_command_publishes_refuses_and_says_so(company_home: Home) -> None:
     assert again.returncode == 0
     assert "nothing new since" in again.stdout
     assert "120 deals" in again.stdout
+    good = PublishedSets(company_home).current()
     name = as_next_day(company_home, times_thousand)
     refused = command(company_home, "run", "--as-of", str(NEXT_DAY))
     assert refused.returncode == 1
@@ -257,6 +251,7 @@ def test_the_command_publishes_refuses_and_says_so(company_home: Home) -> None:
     assert f"new since the last good set: {name}" in refused.stderr
     assert f"last good set: as of {DAY}" in refused.stderr
     assert "Traceback" not in refused.stderr
+    assert PublishedSets(company_home).sets() == [good]
     status = command(company_home, "status")
     assert (status.returncode, f"as of {DAY}" in status.stdout) == (0, True)
     assert "refused      since 20" in status.stdout
@@ -350,8 +345,8 @@ def test_runs_killed_in_the_middle_leave_nothing_to_mend(
 def test_wrong_usage_is_one_line_and_exit_code_2(
     home: Home, arguments: list[str], part: str
 ) -> None:
-    done = command(home, *arguments)
-    assert done.returncode == 2
+    done = CliRunner().invoke(main, ["--home", str(home.root), *arguments])
+    assert done.exit_code == 2
     assert part in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -359,8 +354,8 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
 def test_wrong_configuration_is_exit_code_2(home: Home) -> None:
     home.company_file.write_text("zone: Mars\n")
     for arguments in (["run"], ["ingest"], ["status"]):
-        done = command(home, *arguments)
-        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+        done = CliRunner().invoke(main, ["--home", str(home.root), *arguments])
+        assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1)
         assert "company.yml: zone: 'Mars' is not an IANA zone" in done.stderr
 
 

