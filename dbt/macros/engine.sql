@@ -117,16 +117,8 @@
 {# A group's `columns` by `key`, for `map[key].column`; null of a key that the group has not. #}
 {% macro map_by(key, columns) -%}
     {% if target.type == 'spark' -%}
-        map_from_entries(collect_list(named_struct('key', {{ key }}, 'value', named_struct(
-            {% for column in columns -%}
-                '{{ column }}', {{ column }}{{ ', ' if not loop.last }}
-            {%- endfor %}
-        ))))
+        map_from_entries(collect_list(struct({{ key }}, struct({{ columns | join(', ') }}))))
     {%- else -%}
-        map_from_entries(list(struct_pack(key := {{ key }}, value := struct_pack(
-            {% for column in columns -%}
-                {{ column }} := {{ column }}{{ ', ' if not loop.last }}
-            {%- endfor %}
-        ))))
+        map_from_entries(list(row({{ key }}, struct_pack({{ columns | join(', ') }}))))
     {%- endif %}
 {%- endmacro %}
