@@ -35,9 +35,9 @@ def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable
     Raises FileRejected if a required column has no header in the file.
     """
     table = TABLES[name]
-    mapping = _with_known_currency(context, mapping)
-    absent = _absent(context, table, mapping)
-    told, mapping = mapping, _fillable(context, mapping)
+    declared = _with_known_currency(context, mapping)
+    absent = _absent(context, table, declared)
+    mapping = _fillable(context, declared)
     for column, cell in mapping.columns.items():
         if table.by_name[column].cell_type in HASHED_TYPES or cell.hashed:
             hash_distinct(context, table.by_name[column], cell)
@@ -57,7 +57,7 @@ def cast_table(context: Context, name: str, mapping: TableMapping) -> TypedTable
         {flag.removeprefix(kind): n for flag, n in n_flagged.items() if flag.startswith(kind)}
         for kind in ("is_changed_", "is_unified_")
     )
-    stated = _stated(context, told)
+    stated = _stated(context, declared)
     repeated = _repeated(context, table, mapping)
     return TypedTable(
         name, absent, stated, mapped, n_flagged.get("is_ambiguous", 0), repeated, unified
@@ -137,12 +137,7 @@ def _repeated(context: Context, table: Table, mapping: TableMapping) -> int:
 
 def _stated(context: Context, mapping: TableMapping) -> list[str]:
     """The columns of which the file says something: it has a header for them, or needs none."""
-    headers = context.sheet.headers
-    return [
-        column
-        for column, cell in mapping.columns.items()
-        if not cell.all_headers or any(place_of(h, headers) is not None for h in cell.all_headers)
-    ]
+    return [column for column, cell in mapping.columns.items() if not _is_absent(context, cell)]
 
 
 def _parts(context: Context, mapping: TableMapping) -> list[Part]:
