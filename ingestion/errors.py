@@ -5,6 +5,7 @@ Does not belong here: where errors are caught.
 """
 
 import errno
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from ingestion.reasons import Rejection
@@ -42,6 +43,10 @@ def fault_in_words(error: BaseException) -> str:
         return f"{place}{error.strerror or type(error).__name__}"
     if "no space left" in str(error).lower():
         return "the disk is full; free some space and run again"
+    # A process that the system killed takes its pool with it.
+    is_out = isinstance(error, (MemoryError, BrokenProcessPool))
+    if is_out or "out of memory" in str(error).lower():
+        return "it needs more memory than this machine has; run again on one with more"
     if isinstance(error, UserError) or type(error).__module__.split(".")[0] == "dagster":
         return str(error)
     return f"a defect ({type(error).__name__}); please report it with its trace"

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures.process import BrokenProcessPool
 from datetime import date
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from conftest import hashes, ran
 
 from cli.main import main
 from cli.messages import errors_as_messages
-from ingestion.errors import UserError
+from ingestion.errors import UserError, fault_in_words
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from ingestion.landing.manifest import read_manifests
@@ -210,6 +211,18 @@ def test_an_exit_code_of_1_means_refused_and_nothing_else(
         raise error
     assert left.value.code == code
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        BrokenProcessPool("A process in the pool was terminated abruptly"),
+        RuntimeError("dbt could not build dim_deals: Out of Memory Error: failed to pin block"),
+    ],
+)
+def test_too_little_memory_is_no_defect(error: Exception) -> None:
+    assert "more memory than this machine has" in fault_in_words(error)
 
 
 def command(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
