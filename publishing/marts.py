@@ -9,6 +9,7 @@ Parquet files.
 """
 
 import os
+import tempfile
 from pathlib import Path
 from types import MappingProxyType
 
@@ -29,7 +30,8 @@ MEMORY = MappingProxyType({"memory_limit": f"{min(MACHINE_BYTES // 2, MAX_MEMORY
 
 def opened(folder: Path) -> duckdb.DuckDBPyConnection:
     """A connection in which every table and view of the folder has its name."""
-    connection = duckdb.connect(config=dict(MEMORY))
+    # It spills where this machine keeps such files, not into the folder that we were called from.
+    connection = duckdb.connect(config={**MEMORY, "temp_directory": tempfile.gettempdir()})
     attach(connection, folder, "main")
     return connection
 
