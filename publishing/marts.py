@@ -21,7 +21,7 @@ VIEWS = "views.sql"
 # Half the size of the default (snappy), and no slower to write or read.
 PARQUET = "format parquet, parquet_version v2, compression zstd"
 # What DuckDB may hold before it spills to disk: half of the machine's memory, at most 8 GB, so that
-# the models of 10 M stage events stay within 11. Two are built at once: 1.9 GB were too few for 1 M.
+# the models of 10 M stage events stay within 11. Two are built at once: 1 M needs more than 1.9 GB.
 MAX_MEMORY_BYTES = 8 * 10**9
 MACHINE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 MEMORY = MappingProxyType({"memory_limit": f"{min(MACHINE_BYTES // 2, MAX_MEMORY_BYTES)}B"})
