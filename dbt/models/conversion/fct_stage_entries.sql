@@ -8,7 +8,7 @@ moves as (
     select * from {{ ref('fct_stage_transitions') }}
 ),
 
-{# One join for all of them: six with as many moves held 7 GB of 10 M at once. #}
+{# One join for all of them: six, each with all moves, held more than 8 GB of 10 M at once. #}
 moves_of_journeys as (
     select
         journey_id,
