@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import ndtri, pdtr
 
-from analysis.entries import LAST_DAY, Codes, Entries, Groups
+from analysis.entries import LAST_DAY, Entries, Groups
 from analysis.forecast import won_between
 from analysis.forecasts import Forecast
 from analysis.incidence import cumulative_incidence
@@ -182,7 +182,7 @@ def last_useful_days(entries: Entries, period: Period) -> pd.DataFrame:
     Of those that are won within a year, OF_ALL must be within the days that are left.
     """
     part = entries.of_pipelines
-    kinds = Codes.of(part.frame["record_type"].astype(object))
+    kinds = part.codes["record_type"]
     every = _last_useful(part, Groups(record_type=kinds), period)
     of_sources = Groups(record_type=kinds, source=part.codes["source"])
     by_source = _last_useful(part, of_sources, period)

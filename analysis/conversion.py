@@ -56,7 +56,7 @@ def _is_drifting(table: pd.DataFrame, drifting: Any) -> list[bool | None]:
 
 def _dimensions(entries: Entries) -> Iterator[tuple[str, Entries, Groups, Any]]:
     pipelines = entries.of_pipelines
-    leads = pipelines.where((pipelines.frame["record_type"] == "lead").to_numpy(bool))
+    leads = pipelines.where(pipelines.codes["record_type"].are("lead"))
     for part, competing in (
         (entries.of_stages, COMPETING_EVENTS),
         (pipelines, COMPETING_EVENTS_OF_PIPELINES),
@@ -67,7 +67,7 @@ def _dimensions(entries: Entries) -> Iterator[tuple[str, Entries, Groups, Any]]:
         for name in ("segment", "business_area", "seller_id", "source"):
             groups = Groups(**columns, dimension_value=part.codes[name])
             yield name.removesuffix("_id"), part, groups, competing
-    of_roles = entries.where(entries.frame["is_first_in_role"].to_numpy(bool))
+    of_roles = entries.where(entries.is_first_in_role)
     role = of_roles.codes["role"]
     groups = Groups(pipeline_id=of_roles.codes["pipeline_id"], dimension_value=role)
     yield "role", of_roles, groups, COMPETING_EVENTS_OF_ROLES

@@ -21,7 +21,7 @@ from analysis.intervals import Floats, Integers
 
 LAST_DAY = HORIZONS[-1]
 DAY = 86_400
-NEVER = np.iinfo(np.int32).max
+NEVER = np.int32(np.iinfo(np.int32).max)
 
 # A rate whose events are known only to within more than this part of its horizon is not reported.
 MAX_WIDTH = 0.25
@@ -42,6 +42,9 @@ COLUMNS = (
       for bound in ("", "_earliest")),
     "as_of",
 )  # fmt: skip
+REACHED = ("next_any", "next_role", "won", "lost")
+DIMENSIONS = ("record_type", "pipeline_id", "stage_id", "role", "segment", "business_area",
+              "seller_id", "source")  # fmt: skip
 # Its grain.
 ORDER = ("journey_id", "visit_number", "stage_id")
 
@@ -56,10 +59,14 @@ class Codes:
     @classmethod
     def of(cls, column: "pd.Series[Any]") -> "Codes":
         codes, values = pd.factorize(column, sort=True)
-        return cls(codes + np.int32(1), np.array([None, *values], dtype=object))
+        return cls(codes.astype(np.int32) + np.int32(1), np.array([None, *values], dtype=object))
 
     def __getitem__(self, rows: Any) -> "Codes":
         return Codes(self.codes[rows], self.values)
+
+    def are(self, value: str) -> NDArray[np.bool_]:
+        """Which of them have this value."""
+        return np.asarray((self.values == value)[self.codes])
 
 
 class Groups:
@@ -96,19 +103,29 @@ class Timeline:
     have ended; `entry` is the day after which a late one is followed, else -1.
     """
 
-    def __init__(self, frame: pd.DataFrame, accounts: Integers, scenario: str) -> None:
-        self.accounts = accounts
+    def __init__(
+        self, accounts: Integers, followed: Integers, entry: Integers, days: dict[str, Integers]
+    ) -> None:
+        self.accounts, self.followed, self.entry, self.days = accounts, followed, entry, days
         self._events: dict[tuple[str, ...], tuple[Any, ...]] = {}
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, accounts: Integers, scenario: str) -> "Timeline":
         entered = seconds_of(frame, "entered_at", is_earliest=scenario == "long")
-        self.followed = (seconds_of(frame, "followed_until_at") - entered) // DAY
+        followed = _whole_days((seconds_of(frame, "followed_until_at") - entered) // DAY)
         seen = seconds_of(frame, "followed_from_at")
         is_late = seen > seconds_of(frame, "entered_at")
-        self.entry = np.where(is_late, -((entered - seen) // DAY), -1)
-        self.days = {}
-        for name in ("next_any", "next_role", "won", "lost"):
+        entry = np.where(is_late, _whole_days(-((entered - seen) // DAY)), np.int32(-1))
+        days = {}
+        for name in REACHED:
             at = seconds_of(frame, f"{name}_at", is_earliest=scenario == "short")
-            elapsed = np.maximum(-((entered - at) // DAY), 0)
-            self.days[name] = np.where(frame[f"{name}_at"].isna(), NEVER, elapsed)
+            elapsed = _whole_days(np.maximum(-((entered - at) // DAY), 0))
+            days[name] = np.where(frame[f"{name}_at"].isna(), NEVER, elapsed)
+        return cls(accounts, followed, entry, days)
+
+    def where(self, rows: Any) -> "Timeline":
+        days = {name: days[rows] for name, days in self.days.items()}
+        return Timeline(self.accounts[rows], self.followed[rows], self.entry[rows], days)
 
     def is_mature(self, horizon: int) -> NDArray[np.bool_]:
         """Followed from the entry for the whole horizon."""
@@ -128,62 +145,75 @@ class Timeline:
         event = np.where(self.days[one] <= self.days[other], np.int8(1), np.int8(2))
         event[first > self.followed] = 0
         rows = np.flatnonzero((leaving > self.entry) & (leaving >= 0))
-        rows = rows[np.argsort(self.accounts[rows] * (leaving.max(initial=0) + 1) + leaving[rows])]
-        arrays = (self.accounts, self.entry, leaving)
-        return rows, *(array[rows].astype(np.int32) for array in arrays), event[rows]
+        width = np.int64(leaving.max(initial=0)) + 1
+        rows = rows[np.argsort(self.accounts[rows] * width + leaving[rows])]
+        return rows, *(array[rows] for array in (self.accounts, self.entry, leaving, event))
 
 
 class Entries:
-    """Entries that can be followed. `frame` has the COLUMNS of fct_stage_entries.
+    """Entries that can be followed, of a frame with the COLUMNS of fct_stage_entries.
 
-    `accounts` are companies by number; a deal of no known company is one of its own.
+    `accounts` are companies by number; a deal of no known company is one of its own. The frame is
+    not kept: of 10 M entries it takes 1.5 GB, and so much again with every part of them.
     """
 
     def __init__(self, frame: pd.DataFrame) -> None:
-        self.frame = frame[frame["followed_from_at"].notna()].reset_index(drop=True)
-        self.as_of = self.frame["as_of"].max()
-        names = ("pipeline_id", "stage_id", "role", "segment", "business_area", "seller_id",
-                 "source")  # fmt: skip
-        self.codes = {name: Codes.of(self.frame[name]) for name in names}
-        account, _ = pd.factorize(self.frame["account_id"])
-        journey, _ = pd.factorize(self.frame["journey_id"])
-        self.accounts: Integers = np.where(
-            account >= 0, account, account.max(initial=0) + 1 + journey
-        )
+        is_followed = frame["followed_from_at"].notna().to_numpy(bool)
+        frame = frame if is_followed.all() else frame[is_followed]
+        self.as_of = frame["as_of"].max()
+        self.codes = {name: Codes.of(frame[name]) for name in DIMENSIONS}
+        self.is_first_in_role = frame["is_first_in_role"].to_numpy(bool)
+        account, _ = pd.factorize(frame["account_id"])
+        journey, _ = pd.factorize(frame["journey_id"])
+        own = account.max(initial=0) + 1 + journey
+        self.accounts: Integers = np.where(account >= 0, account, own).astype(np.int32)
+        bounds = [name for name in frame if str(name).endswith("_earliest")]
+        self.has_intervals = any(frame[name].notna().any() for name in bounds)
+        scenarios = ("recorded", "short", "long") if self.has_intervals else ("recorded",)
+        self.timelines = {
+            scenario: Timeline.of(frame, self.accounts, scenario) for scenario in scenarios
+        }
+        left, entered = (seconds_of(frame, f"{name}_at") for name in ("left", "entered"))
+        self.days_in_stage: Floats = (left - entered) / DAY
+        names = (*REACHED, "left") if self.has_intervals else ()
+        self._widths = {name: _interval_widths(frame, name) for name in names}
 
     def where(self, rows: NDArray[np.bool_]) -> "Entries":
         """Some of them, accounts and values by the same numbers."""
         part = object.__new__(Entries)
-        part.frame, part.as_of = self.frame[rows].reset_index(drop=True), self.as_of
+        part.as_of, part.has_intervals = self.as_of, self.has_intervals
         part.codes = {name: codes[rows] for name, codes in self.codes.items()}
+        part.is_first_in_role = self.is_first_in_role[rows]
         part.accounts = self.accounts[rows]
+        part.timelines = {name: timeline.where(rows) for name, timeline in self.timelines.items()}
+        part.days_in_stage = self.days_in_stage[rows]
+        part._widths = {name: widths[rows] for name, widths in self._widths.items()}
         return part
 
     @cached_property
     def of_stages(self) -> "Entries":
-        return self.where(self.frame["stage_id"].notna().to_numpy(bool))
+        return self.where(self.codes["stage_id"].codes > 0)
 
     @cached_property
     def of_pipelines(self) -> "Entries":
-        return self.where(self.frame["stage_id"].isna().to_numpy(bool))
-
-    @cached_property
-    def has_intervals(self) -> bool:
-        columns = [name for name in self.frame if str(name).endswith("_earliest")]
-        return bool(self.frame[columns].notna().to_numpy().any())
-
-    @cached_property
-    def timelines(self) -> dict[str, Timeline]:
-        scenarios = ("recorded", "short", "long") if self.has_intervals else ("recorded",)
-        return {r: Timeline(self.frame, self.accounts, r) for r in scenarios}
+        return self.where(self.codes["stage_id"].codes == 0)
 
     def interval_widths(self, name: str) -> Floats:
         """Days between the bounds of the entry and of what came; 0 where both are exact."""
-        widths = [
-            seconds_of(self.frame, column) - seconds_of(self.frame, column, is_earliest=True)
-            for column in ("entered_at", f"{name}_at")
-        ]
-        return np.asarray((widths[0] + widths[1]) / DAY)
+        return self._widths[name] if self._widths else np.zeros(len(self.accounts))
+
+
+def _interval_widths(frame: pd.DataFrame, name: str) -> Floats:
+    widths = [
+        seconds_of(frame, column) - seconds_of(frame, column, is_earliest=True)
+        for column in ("entered_at", f"{name}_at")
+    ]
+    return np.asarray((widths[0] + widths[1]) / DAY)
+
+
+def _whole_days(days: Integers) -> Integers:
+    """In half the bytes; those far off are NEVER."""
+    return np.minimum(days, NEVER).astype(np.int32)
 
 
 def seconds_of(frame: pd.DataFrame, column: str, is_earliest: bool = False) -> Integers:

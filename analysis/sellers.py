@@ -42,8 +42,6 @@ def seller_conversion(entries: Entries, random: np.random.Generator) -> pd.DataF
         (definition, names, _asked(entries, definition))
         for definition, (names, _) in zip(DEFINITIONS, COMPETING_EVENTS, strict=True)
     ]
-    for _, _, part in parts:
-        _ = part.timelines  # made once, not by each thread
     # Threads: nearly all of the time is spent in numpy and scipy, outside the interpreter's lock.
     with ThreadPoolExecutor(2) as threads:
         tables = list(chain.from_iterable(threads.map(lambda part: _observed(*part), parts)))

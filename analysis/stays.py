@@ -72,36 +72,34 @@ class Stays:
     def of(cls, frame: pd.DataFrame, as_of: date) -> "Stays":
         """Of fct_stage_stays, COLUMNS in ORDER, as of a day."""
         frame = _without_useless_stages(frame)
-        here = list(zip(_texts(frame["pipeline_id"]), _texts(frame["stage_id"]), strict=True))
-        there = list(
-            zip(_texts(frame["next_pipeline_id"]), _texts(frame["next_stage_id"]), strict=True)
-        )
-        how = frame["how_ended"].astype(object)
-        moved_on = (how == "open").to_numpy(bool)
-        codes, states = pd.factorize(
-            pd.Series([*here, *(t for t, moved in zip(there, moved_on, strict=True) if moved)],
-                      dtype=object)
-        )  # fmt: skip
-        to = how.map(_ENDS).fillna(OPEN).to_numpy(dtype=np.int64, copy=True)
+        pipeline, next_pipeline = _codes(frame["pipeline_id"], frame["next_pipeline_id"])
+        stage, next_stage = _codes(frame["stage_id"], frame["next_stage_id"])
+        (how,) = _codes(frame["how_ended"])
+        moved_on = (how.values == "open")[how.codes]
+        n_stages = len(stage.values)
+        here = pipeline.codes * n_stages + stage.codes
+        there = next_pipeline.codes * n_stages + next_stage.codes
+        codes, pairs = pd.factorize(np.concatenate([here, there[moved_on]]))
+        to = np.array([_ENDS.get(value, OPEN) for value in how.values])[how.codes]
         to[moved_on] = codes[len(frame) :]
         rank, next_rank = (
             frame[name].to_numpy(float, na_value=np.nan)
             for name in ("stage_rank", "next_stage_rank")
         )
-        same = (
-            frame["pipeline_id"].astype(object) == frame["next_pipeline_id"].astype(object)
-        ).to_numpy(bool)
-        journey, journeys = pd.factorize(frame["journey_id"].astype(object))
+        is_same = (pipeline.codes == next_pipeline.codes) & (pipeline.codes > 0)
+        journey, journeys = pd.factorize(frame["journey_id"])
         account, _ = pd.factorize(frame["account_id"])
-        kind, classes = _classes(frame)
+        (segment,) = _codes(frame["segment"])
+        seller, left_seller = _codes(frame["seller_id"], frame["left_seller_id"])
+        kind, classes = _classes(frame, segment)
         days = {
             name: frame[name].to_numpy("datetime64[D]")
             for name in ("entered_on", "left_on", "followed_from_on", "followed_until_on")
         }
-        sellers = Codes.of(pd.concat([frame["seller_id"], frame["left_seller_id"]]).astype(object))
         return cls(
             as_of=np.datetime64(as_of, "D"),
-            states=tuple(states),
+            states=tuple(zip(pipeline.values[pairs // n_stages], stage.values[pairs % n_stages],
+                             strict=True)),
             classes=classes,
             journey=journey,
             account=np.where(account >= 0, account, account.max(initial=0) + 1 + journey),
@@ -112,13 +110,13 @@ class Stays:
             since=days["followed_from_on"],
             until=days["followed_until_on"],
             kind=kind,
-            role=_roles(codes[: len(frame)], frame["role"], len(states)),
-            rank=_ranks(codes[: len(frame)], rank, days["entered_on"], len(states)),
+            role=_roles(codes[: len(frame)], frame["role"], len(pairs)),
+            rank=_ranks(codes[: len(frame)], rank, days["entered_on"], len(pairs)),
             is_arrival=frame["is_arrival"].to_numpy(bool),
-            is_forward=(to == WON) | (moved_on & same & (next_rank > rank)),
-            seller=sellers[: len(frame)],
-            segment=Codes.of(frame["segment"].astype(object)),
-            left_seller=sellers[len(frame) :],
+            is_forward=(to == WON) | (moved_on & is_same & (next_rank > rank)),
+            seller=seller,
+            segment=segment,
+            left_seller=left_seller,
             amount=frame["amount"].to_numpy(float),
             left_amount=frame["left_amount"].to_numpy(float),
             journeys=np.asarray(journeys, dtype=object),
@@ -196,31 +194,38 @@ def _ranks(state: Integers, rank: Floats, entered: Days, n_states: int) -> Float
 
 
 def _roles(state: Integers, role: "pd.Series[Any]", n_states: int) -> tuple[str | None, ...]:
-    """The role of each state."""
-    found: list[str | None] = [None] * n_states
-    known = role.astype(object)
-    for number, value in pd.Series(known.to_numpy()).groupby(state).first().items():
-        found[int(str(number))] = None if pd.isna(value) else str(value)
-    return tuple(found)
+    """The role of each state: the first that is known."""
+    (roles,) = _codes(role)
+    known = np.flatnonzero(roles.codes)[::-1]
+    found = np.zeros(n_states, dtype=np.int64)
+    # Of several, what is assigned last stays.
+    found[state[known]] = roles.codes[known]
+    return tuple(roles.values[found])
 
 
-def _texts(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    values = column.astype(object)
-    return values.where(values.notna(), None)
-
-
-def _classes(frame: pd.DataFrame) -> tuple[Integers, tuple[tuple[bool, str | None], ...]]:
-    """The class of each deal: renewal or not, and the segment if enough deals are of both."""
-    renewal = frame["is_renewal"].to_numpy(bool)
-    segment = _texts(frame["segment"])
-    arrived = frame["is_arrival"].to_numpy(bool)
-    counts = pd.Series(list(zip(renewal[arrived], segment[arrived], strict=True))).value_counts()
-    large = {key for key, n in counts.items() if n >= MIN_OF_CLASS}
-    named = [
-        (bool(r), s if (r, s) in large else None) for r, s in zip(renewal, segment, strict=True)
+def _codes(*columns: "pd.Series[Any]") -> list[Codes]:
+    """The columns of texts as codes into the same values."""
+    own = [Codes.of(column) for column in columns]
+    found = sorted({value for codes in own for value in codes.values[1:]})
+    values = np.array([None, *found], dtype=object)
+    place = {value: number for number, value in enumerate(values)}
+    return [
+        Codes(np.array([place[value] for value in codes.values])[codes.codes], values)
+        for codes in own
     ]
-    codes, classes = pd.factorize(pd.Series(named, dtype=object))
-    return codes, tuple(classes)
+
+
+def _classes(
+    frame: pd.DataFrame, segment: Codes
+) -> tuple[Integers, tuple[tuple[bool, str | None], ...]]:
+    """The class of each deal: renewal or not, and the segment if enough deals are of both."""
+    cell = segment.codes * 2 + frame["is_renewal"].to_numpy(bool)
+    n_cells = 2 * len(segment.values)
+    n = np.bincount(cell[frame["is_arrival"].to_numpy(bool)], minlength=n_cells)
+    # Others go with those of no segment, which come first.
+    kept = np.where(n >= MIN_OF_CLASS, np.arange(n_cells), np.arange(n_cells) % 2)
+    codes, kinds = pd.factorize(kept[cell])
+    return codes, tuple((bool(kind % 2), segment.values[kind // 2]) for kind in kinds)
 
 
 def _without_useless_stages(frame: pd.DataFrame) -> pd.DataFrame:
@@ -228,11 +233,10 @@ def _without_useless_stages(frame: pd.DataFrame) -> pd.DataFrame:
 
     Exports without a history name the stage of open deals alone: nobody was ever seen to leave it.
     """
-    pipeline = frame["pipeline_id"].astype(object)
     won = (frame["how_ended"] == "won").to_numpy(bool)
-    is_seen = frame["stage_id"].notna().to_numpy(bool)
-    share = pd.Series(is_seen[won]).groupby(pipeline[won].to_numpy()).mean()
-    useless = pipeline.isin(share.index[share < 0.5]).to_numpy(bool)
+    is_seen = frame["stage_id"].notna()[won]
+    share = is_seen.groupby(frame["pipeline_id"][won].astype(object)).mean()
+    useless = frame["pipeline_id"].isin(share.index[share < 0.5]).to_numpy(bool)
     if not useless.any():
         return frame
     rest, together = frame[~useless], frame[useless]

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from analysis.conversion import estimate_table
-from analysis.entries import DAY, MAX_WIDTH, Codes, Entries, Groups, seconds_of
+from analysis.entries import MAX_WIDTH, Codes, Entries, Groups
 from analysis.horizons import HORIZONS
 from analysis.incidence import event_masses, share_precision
 from analysis.intervals import LEVEL, Floats, Integers
@@ -71,8 +71,7 @@ def _time_in_stage(entries: Entries, groups: Groups, horizon: int) -> pd.DataFra
     timeline = entries.timelines["recorded"]
     subjects, rows = timeline.competing_events(("won", "lost"), groups)
     mass = event_masses(subjects, horizon, 1)
-    left, entered = (seconds_of(entries.frame, f"{name}_at")[rows] for name in ("left", "entered"))
-    days = (left - entered) / DAY
+    days = entries.days_in_stage[rows]
     won = np.flatnonzero(mass)
     order = won[np.lexsort((days[won], subjects.group[won]))]
     group, mass = subjects.group[order], mass[order]

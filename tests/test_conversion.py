@@ -284,6 +284,10 @@ def test_of_equals_side_by_side_hardly_one_seems_apart() -> None:
 
 
 def entries(rows: list[dict[str, Any]]) -> Entries:
+    return Entries(entries_table(rows))
+
+
+def entries_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Entries given in days: entered (before as_of), won, lost, next_any, left, late, gap."""
     frame = pd.DataFrame(rows).astype({"entered": float})
     entered = trials.AS_OF - (frame["entered"].to_numpy() * DAY).astype("timedelta64[s]")
@@ -302,7 +306,7 @@ def entries(rows: list[dict[str, Any]]) -> Entries:
     if "gap" in frame:
         gap = (frame["gap"].fillna(0).to_numpy() * DAY).astype("timedelta64[s]")
         table["won_at_earliest"] = np.where(gap > 0, table["won_at"] - gap, np.datetime64("NaT"))
-    return Entries(table)
+    return table
 
 
 def random() -> np.random.Generator:
@@ -391,8 +395,8 @@ def test_open_deals_slower_than_most_won_ones_are_counted(segments: tuple[Any, A
         for segment in segments
         for day in range(1, 31)
     ]
-    found = entries(won)
-    where = {name: found.frame[name].iloc[0] for name in ("pipeline_id", "stage_id")}
+    table = entries_table(won)
+    found, where = Entries(table), dict(table[["pipeline_id", "stage_id"]].iloc[0])
     open_deals = pd.DataFrame(
         [{**where, "segment": segments[0], "days_in_stage": days} for days in (5, 24, 25, 99)]
         + [{**where, "segment": segments[1], "days_in_stage": 30}]
@@ -560,8 +564,7 @@ def test_a_seller_with_leads_like_nobody_elses_has_no_bounds() -> None:
 
 
 def test_no_entries_give_empty_tables_of_the_declared_columns() -> None:
-    nothing = entries([{"entered": 10}])
-    empty = Entries(nothing.frame.iloc[:0])
+    empty = Entries(entries_table([{"entered": 10}]).iloc[:0])
     tables = [
         *conversion.conversion_tables(empty),
         visits.time_in_stage(empty, trials.NO_OPEN_DEALS),
