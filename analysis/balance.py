@@ -11,13 +11,12 @@ import pandas as pd
 from scipy.special import ndtri, pdtr
 
 from analysis.entries import LAST_DAY, Entries, Groups
-from analysis.forecast import won_between
 from analysis.forecasts import Forecast
 from analysis.incidence import cumulative_incidence
 from analysis.intervals import Floats, Integers
 from analysis.outlook import MIN_WINS, Outlook, Period, quarters
 from analysis.renewal import LAST_AGE
-from analysis.stays import Stays
+from analysis.stays import Stays, won_between
 
 # Selling days in which what comes in is set against what goes out: two months.
 WINDOW = 40
@@ -126,7 +125,7 @@ def _coverage(
     goal = forecast.goals.of("company", None, period)
     mine = _is_from(stays, forecast.rows, pipeline, rank)
     open_amount = float(np.nansum(forecast.amount[mine]))
-    booked = float(np.nansum(forecast.booked[1])) if number == 0 else 0.0
+    booked = float(np.nansum(forecast.outlook.booked[1])) if number == 0 else 0.0
     to_win = goal.amount - booked
     past = _past(stays, number, outlook.periods[0], pipeline, rank)
     usual = np.median(past) if len(past) >= MIN_PAST else np.nan

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.forecast import N_PERIODS, won_between
+from analysis.forecast import N_PERIODS
 from analysis.intervals import Floats, Integers
 from analysis.outlook import Period, quarters
 from analysis.selling_days import Days, SellingDays
-from analysis.stays import Stays, is_of
+from analysis.stays import Stays, is_of, won_between
 
 N = 4_000
 # Quarters before that residuals and frequencies are taken from, and the fewest.
@@ -102,7 +102,7 @@ def _past_days(stays: Stays, number: int) -> list[tuple[np.datetime64, Period]]:
     now = quarters(stays.as_of, 1)[0]
     into = stays.as_of - now.start
     month, found = now.start.astype("datetime64[M]"), []
-    first = _first_day(stays) + 90
+    first = stays.first_day + 90
     for ago in range(1, N_PAST + 1):
         two = quarters((month - 3 * ago).astype("datetime64[D]"), 2)
         day = min(two[0].start + into, two[0].end)
@@ -144,11 +144,6 @@ def of_revenue(
     return told
 
 
-def _first_day(stays: Stays) -> np.datetime64:
-    """The day of the first entry; that of the stays themselves without one."""
-    return min(stays.as_of, stays.entered.min()) if len(stays.entered) else stays.as_of
-
-
 def _won(
     stays: Stays,
     scope: tuple[str, str | None],
@@ -168,7 +163,7 @@ def _run_rate(
     period: Period,
 ) -> float | None:
     """The money per selling day of the last year, for those that are left of the period."""
-    first = max(day - 365, min(_first_day(stays), day))
+    first = max(day - 365, min(stays.first_day, day))
     if day - first < np.timedelta64(180, "D"):
         return None
     begin, now, start, end = days.by(np.array([first, day, period.start - 1, period.end]))
@@ -184,6 +179,6 @@ def _last_year(
     month = period.start.astype("datetime64[M]") - 12
     before = quarters(month.astype("datetime64[D]"), 1)[0]
     into = max(day + 1, period.start) - period.start
-    if _first_day(stays) > before.start - 90:
+    if stays.first_day > before.start - 90:
         return None
     return _won(stays, scope, min(before.start + into, before.end), before.end, day)

@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import betaincc, gammaincc
 
-from analysis.forecast import won_between
 from analysis.forecasts import Forecast
 from analysis.outlook import quarters
 from analysis.pace import Pace, is_told
-from analysis.stays import Stays
+from analysis.stays import Stays, won_between
 
 # Fewer moves needed say nothing of whether it moves.
 MIN_NEEDED = 5

@@ -144,6 +144,32 @@ class Estimate:
 
 
 ESTIMATES = (
+    # First, since they ask for entries last: two processes do not read those at the same time.
+    Estimate(
+        tables=(
+            "forecasts",
+            "forecast_quantiles",
+            "conversion_drift",
+            "stage_pace",
+            "goal_pace",
+            "stage_balance",
+            "pipe_coverage",
+            "last_useful_days",
+            "forecast_scores",
+            "check_ins",
+            "focus",
+            "action_effects",
+        ),
+        inputs=(
+            "fct_stage_stays",
+            "pipeline_status",
+            "dim_goals",
+            "fct_stage_entries",
+            "dim_stages",
+            "dim_actions",
+        ),
+        compute=lambda marts, random: time_to_come(marts, random),
+    ),
     Estimate(
         tables=("conversion_estimates", "conversion_curves"),
         inputs=("fct_stage_entries", "fct_stage_stays"),
@@ -180,31 +206,6 @@ ESTIMATES = (
         tables=("reminder_sequences",),
         inputs=("fct_invitations",),
         compute=lambda marts, _: (reminder_sequences(marts.invitations),),
-    ),
-    Estimate(
-        tables=(
-            "forecasts",
-            "forecast_quantiles",
-            "conversion_drift",
-            "stage_pace",
-            "goal_pace",
-            "stage_balance",
-            "pipe_coverage",
-            "last_useful_days",
-            "forecast_scores",
-            "check_ins",
-            "focus",
-            "action_effects",
-        ),
-        inputs=(
-            "fct_stage_stays",
-            "pipeline_status",
-            "dim_goals",
-            "fct_stage_entries",
-            "dim_stages",
-            "dim_actions",
-        ),
-        compute=lambda marts, random: time_to_come(marts, random),
     ),
     Estimate(
         tables=("experiment_readouts", "experiment_looks"),

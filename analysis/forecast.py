@@ -16,7 +16,6 @@ from scipy.sparse import csr_array
 
 from analysis.intervals import Floats, Integers
 from analysis.outlook import N_KERNELS, Outlook
-from analysis.stays import Stays
 
 N_EFFECTS, N_INNER = 4, 50
 N_DRAWS = N_KERNELS * N_EFFECTS * N_INNER
@@ -218,21 +217,3 @@ class _NewDeals:
             normal = normal + np.sqrt(few) * pool.std() * random.standard_normal(few.shape)
             money[:, columns] = np.where(many, np.maximum(normal, 0), some)
         return money
-
-
-def booked(outlook: Outlook) -> tuple[Integers, Floats]:
-    """The stays won in the quarter of the day, as `won_between`."""
-    stays = outlook.stays
-    return won_between(stays, outlook.periods[0].start, stays.as_of)
-
-
-def won_between(
-    stays: Stays, start: np.datetime64, end: np.datetime64, by: np.datetime64 | None = None
-) -> tuple[Integers, Floats]:
-    """Stays won on these days, of deals that have not come back since, as known `by` a day (none:
-    of `stays`); and their amounts.
-    """
-    rows = stays.wins
-    left = stays.left[rows]
-    is_it = (left >= start) & (left <= end) & (stays.came_back > (by or stays.as_of))
-    return rows[is_it], stays.left_amount[rows[is_it]]

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.baselines import OpenDeals, of_open_deals, of_revenue, turned_out
-from analysis.forecast import N_PERIODS, Draws, booked, draw
+from analysis.forecast import N_PERIODS, Draws, draw
 from analysis.goals import Goals
 from analysis.intervals import Floats, Integers
 from analysis.outlook import MIN_WINS, Outlook
@@ -82,10 +82,6 @@ class Forecast:
     def turned_out(self) -> list[Floats | None]:
         return turned_out(self.outlook.stays)
 
-    @cached_property
-    def booked(self) -> tuple[Integers, Floats]:
-        return booked(self.outlook)
-
     @property
     def reason(self) -> str | None:
         """Why nothing is forecast; None if it is."""
@@ -95,7 +91,7 @@ class Forecast:
 
     def booked_of(self, scope: str, scope_id: str | None) -> Floats:
         """Amounts won this quarter by a scope; a seller's are those owned when they were won."""
-        rows, amount = self.booked
+        rows, amount = self.outlook.booked
         return np.asarray(amount[is_of(self.outlook.stays, rows, scope, scope_id, has_left=True)])
 
     def total(self, place: int, period: int) -> Floats:

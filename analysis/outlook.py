@@ -20,7 +20,7 @@ from analysis.renewal import (
     won_within,
 )
 from analysis.selling_days import Days, SellingDays
-from analysis.stays import WON, Stays
+from analysis.stays import WON, Stays, won_between
 
 # Parameters drawn (Bayesian bootstrap by account: Rubin 1981, Ann. Stat. 9, 130–134).
 N_KERNELS = 50
@@ -123,6 +123,11 @@ class Outlook:
             self.drawn, self.won, self.drawn.is_win, (kind, state, ages), self.ends[:n_periods]
         )
         return np.asarray(found[cell])
+
+    @cached_property
+    def booked(self) -> tuple[Integers, Floats]:
+        """The stays won in the quarter of the day, as `won_between`."""
+        return won_between(self.stays, self.periods[0].start, self.stays.as_of)
 
     # --- arrivals --------------------------------------------------------------------------------
 

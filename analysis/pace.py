@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.forecast import won_between
 from analysis.forecasts import Forecast
 from analysis.goals import Goal, Goals
 from analysis.intervals import Floats, Integers, t_quantile
@@ -80,7 +79,7 @@ class Pace:
 
     def scoped(self, plan: Plan, scope: str, scope_id: str | None) -> Scope:
         stays, outlook = plan.outlook.stays, plan.outlook
-        rows, amount = won_between(stays, outlook.periods[0].start, stays.as_of)
+        rows, amount = outlook.booked
         mine = is_of(stays, rows, scope, scope_id, has_left=True)
         return Scope(
             scope,
@@ -93,47 +92,47 @@ class Pace:
 
 
 class Reaches:
-    """Every first time that an attempt at a deal came as far as some place in its pipeline."""
+    """Every first time that an attempt at a deal came as far as some place in its pipeline: the row
+    of the stay, and the day.
+    """
 
     def __init__(self, stays: Stays) -> None:
-        pipelines = np.array([str(pipeline) for pipeline, _ in stays.states], dtype=object)
-        attempt = np.cumsum(stays.is_arrival)
-        to_state = stays.to >= 0
-        place = np.where(to_state, stays.to, 0)
-        rank = stays.rank if len(stays.rank) else np.zeros(1)
-        to_rank = np.where(stays.to == WON, np.inf, np.where(to_state, rank[place], -1.0))
-        begin = np.flatnonzero(_is_first(attempt, pipelines[stays.state]))
-        moved = np.flatnonzero((stays.to == WON) | to_state)
-        frame = pd.DataFrame({
-            "row": np.concatenate([begin, moved]),
-            "order": np.concatenate([2 * begin, 2 * moved + 1]),
-            "on": np.concatenate([stays.entered[begin], stays.left[moved]]),
-            "pipeline": np.concatenate([
-                pipelines[stays.state[begin]],
-                np.where(to_state[moved], pipelines[place[moved]], pipelines[stays.state[moved]]),
-            ]),
-            "rank": np.concatenate([rank[stays.state[begin]], to_rank[moved]]),
-            "attempt": np.concatenate([attempt[begin], attempt[moved]]),
-        }).sort_values("order")  # fmt: skip
-        best = frame.groupby(["attempt", "pipeline"])["rank"].cummax()
-        before = best.groupby([frame["attempt"], frame["pipeline"]]).shift(fill_value=-1.0)
-        self.row = frame["row"].to_numpy()
-        self.on = frame["on"].to_numpy("datetime64[D]")
-        self.pipeline = frame["pipeline"].to_numpy()
-        self.rank, self.before = frame["rank"].to_numpy(), before.to_numpy()
+        self.places = np.unique(np.append(stays.rank, np.inf))
+        names, pipeline_of = np.unique(
+            np.array([str(pipeline) for pipeline, _ in stays.states]), return_inverse=True
+        )
+        self.number_of = {str(name): number for number, name in enumerate(names)}
+        # The last state stands for a win, in whichever pipeline.
+        place_of = 1 + np.searchsorted(self.places, np.append(stays.rank, np.inf))
+        attempt, pipeline = np.cumsum(stays.is_arrival), pipeline_of[stays.state]
+        begin = np.flatnonzero(
+            (np.diff(attempt, prepend=-1) != 0) | (np.diff(pipeline, prepend=-1) != 0)
+        )
+        moved = np.flatnonzero((stays.to == WON) | (stays.to >= 0))
+        to = np.where(stays.to[moved] == WON, len(stays.states), stays.to[moved])
+        row = np.concatenate([begin, moved])
+        on = np.concatenate([stays.entered[begin], stays.left[moved]])
+        place = place_of[np.concatenate([stays.state[begin], to])]
+        into = np.concatenate([
+            pipeline[begin],
+            np.where(stays.to[moved] == WON, pipeline[moved], np.append(pipeline_of, 0)[to]),
+        ])  # fmt: skip
+        way = attempt[row] * len(names) + into
+        order = np.lexsort((2 * row + (np.arange(len(row)) >= len(begin)), way))
+        row, on, place, into, way = (values[order] for values in (row, on, place, into, way))
+        # The furthest so far of each way, of which there are more from row to row.
+        first = way * (len(self.places) + 1)
+        furthest = np.maximum.accumulate(first + place) - first
+        before = np.where(np.diff(way, prepend=-1) != 0, 0, np.append(0, furthest[:-1]))
+        kept = place > before
+        self.row, self.on, self.pipeline = row[kept], on[kept], into[kept]
+        self.place, self.before = place[kept], before[kept]
 
     def of(self, target: Target) -> Integers:
         """Which of them reached the target."""
-        is_mine = self.pipeline == str(target.pipeline_id)
-        return np.flatnonzero(is_mine & (self.rank >= target.rank) & (self.before < target.rank))
-
-
-def _is_first(attempt: Any, pipeline: Any) -> Any:
-    """Whether a stay is its attempt's first in a pipeline after another."""
-    if not len(attempt):
-        return np.zeros(0, dtype=bool)
-    other = (np.diff(attempt) != 0) | (pipeline[1:] != pipeline[:-1])
-    return np.append(True, other)
+        wanted = 1 + np.searchsorted(self.places, target.rank)
+        is_mine = self.pipeline == self.number_of.get(str(target.pipeline_id), -1)
+        return np.flatnonzero(is_mine & (self.place >= wanted) & (self.before < wanted))
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.forecast import won_between
 from analysis.intervals import Floats
-from analysis.stays import Stays, is_of
+from analysis.stays import Stays, is_of, won_between
 
 LEVELS = np.arange(1, 100) / 100
 # What is kept of each forecast; `amounts` are its quantiles at LEVELS.

@@ -163,6 +163,17 @@ class Stays:
         return np.flatnonzero(self.to == WON)
 
     @cached_property
+    def wins_by_day(self) -> tuple[Integers, Days]:
+        """The order of `wins` by the days of their moves, and those days in it."""
+        order = np.argsort(self.left[self.wins], kind="stable")
+        return order, self.left[self.wins][order]
+
+    @cached_property
+    def first_day(self) -> np.datetime64:
+        """The day of the first entry; that of the stays themselves without one."""
+        return min(self.as_of, self.entered.min()) if len(self.entered) else self.as_of
+
+    @cached_property
     def came_back(self) -> Days:
         """Of each of `wins`, the day that its deal came into a stage again; FAR: never."""
         following = np.minimum(self.wins + 1, max(len(self.journey) - 1, 0))
@@ -183,6 +194,19 @@ def is_of(
     values = [None if value is None else str(value) for value in codes.values]
     wanted = values.index(scope_id) if scope_id in values else -1
     return np.asarray(codes.codes[rows] == wanted)
+
+
+def won_between(
+    stays: Stays, start: np.datetime64, end: np.datetime64, by: np.datetime64 | None = None
+) -> tuple[Integers, Floats]:
+    """Stays won on these days, of deals that have not come back since, as known `by` a day (none:
+    of `stays`); and their amounts.
+    """
+    order, days = stays.wins_by_day
+    first, after = np.searchsorted(days, start), np.searchsorted(days, end, side="right")
+    places = np.sort(order[first:after])
+    rows = stays.wins[places[stays.came_back[places] > (by or stays.as_of)]]
+    return rows, stays.left_amount[rows]
 
 
 def _ranks(state: Integers, rank: Floats, entered: Days, n_states: int) -> Floats:

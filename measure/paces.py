@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.forecast import won_between
 from analysis.goals import Goal
 from analysis.outlook import Outlook, quarters
 from analysis.plan import SAFE, Plan, Scope
 from analysis.renewal import SPANS, Hazards, won_within
-from analysis.stays import LOST, WON, Stays
+from analysis.stays import LOST, WON, Stays, won_between
 from measure.pipelines import Company, stays
 from measure.tables import table_of
 

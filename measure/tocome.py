@@ -20,11 +20,11 @@ import pandas as pd
 from analysis.baselines import OpenDeals, of_open_deals, of_revenue, turned_out
 from analysis.drift import FALSE_ALARMS, Drift
 from analysis.focus import focus
-from analysis.forecast import Draws, booked, draw, won_between
+from analysis.forecast import Draws, draw
 from analysis.intervals import Floats
 from analysis.outlook import MIN_WINS, Outlook
 from analysis.scores import LEVELS, crps
-from analysis.stays import Stays
+from analysis.stays import Stays, won_between
 from measure.paces import of_pace
 from measure.pipelines import Company, stays
 from measure.realdata import SETS, real_stays
@@ -102,7 +102,7 @@ def _tell(stays_then: Stays, random: np.random.Generator, weighed: bool = True) 
         return None
     rows = outlook.open_rows
     draws = draw(outlook, rows, stays_then.amount[rows], random)
-    return outlook, rows, draws, float(np.nansum(booked(outlook)[1]))
+    return outlook, rows, draws, float(np.nansum(outlook.booked[1]))
 
 
 def one_company(seed: int, deals_a_year: float, quality: str) -> list[dict[str, Any]]:

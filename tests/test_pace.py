@@ -14,7 +14,7 @@ from conftest import mart
 
 from analysis import forecast as draws
 from analysis.balance import pipe_coverage, stage_balance
-from analysis.forecast import N_DRAWS, N_EFFECTS, won_between
+from analysis.forecast import N_DRAWS, N_EFFECTS
 from analysis.forecasts import forecast_tables
 from analysis.goals import Goals
 from analysis.outlook import MIN_AMOUNTS, Outlook, Period, quarters
@@ -22,7 +22,7 @@ from analysis.pace import Pace, pace_tables
 from analysis.plan import ahead_by
 from analysis.renewal import LAST_AGE, SPANS, Hazards, reached_from_age, won_within
 from analysis.selling_days import SellingDays
-from analysis.stays import LOST, WON, Stays
+from analysis.stays import LOST, WON, Stays, won_between
 from measure import pipelines
 
 

@@ -17,7 +17,7 @@ from publishing.gate.checks import FAILED, NOT_APPLICABLE, PASSED, CheckResult
 from publishing.gate.expectations import EXPECTATIONS
 from publishing.gate.forms import Expectation, Found, n_rows
 from publishing.gate.great_expectations import Validator, expectation_types
-from publishing.marts import attach
+from publishing.marts import attach, connect
 from publishing.schema import RENAMED_COLUMNS, RENAMED_TABLES, SCHEMA_VERSION
 from publishing.set_manifest import read_manifest
 from publishing.warehouse import Warehouse
@@ -32,7 +32,7 @@ class Sets:
     @classmethod
     def of(cls, marts: Path, last_published: Path | None) -> "Sets":
         """The marts of a build and, if there is one, the last published set."""
-        connection = duckdb.connect()
+        connection = connect()
         attach(connection, marts, "now")
         connection.execute("create schema before")
         if last_published is not None:
