@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.horizons import HORIZONS
-from analysis.incidence import Subjects
 from analysis.intervals import Floats, Integers
+from analysis.risk_sets import Subjects
 
 LAST_DAY = HORIZONS[-1]
 DAY = 86_400

@@ -276,15 +276,15 @@ def _write_tables(
     warehouse: Warehouse, tables: list[PublishedTable], folder: Path
 ) -> tuple[dict[str, TableContent], dict[str, dict[str, str]]]:
     """marts.duckdb with its comments, and one Parquet file a table. Returns tables and views."""
-    contents, views = {}, {}
+    contents, views, hashes = {}, {}, {}
     database = folder / "marts.duckdb"
-    with duckdb.connect() as connection, ThreadPoolExecutor(1) as meanwhile:
-        hashes = {}
+    # All of the folder is written to the disk together, later.
+    with duckdb.connect(config={"fsync_mode": "NONE"}) as connection, ThreadPoolExecutor(1) as pool:
         for table in (table for table in tables if not table.is_view):
             name = f"{table.name}.parquet"
             shutil.copyfile(warehouse.marts / name, folder / name)
             scan = _scan(folder, table)
-            hashes[table.name] = meanwhile.submit(content_hash, connection.cursor(), scan)
+            hashes[table.name] = pool.submit(content_hash, connection.cursor(), scan)
         connection.execute(
             f"attach {literal(str(database))} as marts (storage_version '{STORAGE_VERSION}')"
         )

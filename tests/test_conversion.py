@@ -13,9 +13,10 @@ from scipy.special import betainc, betaln, expit, logit
 
 from analysis import conversion, sellers, visits
 from analysis.entries import Entries
-from analysis.incidence import Incidence, Subjects, cumulative_incidence, incidence_on
+from analysis.incidence import Incidence, cumulative_incidence, incidence_on
 from analysis.intervals import wilson
 from analysis.pooling import _posterior, normal_scores, pooled
+from analysis.risk_sets import Subjects
 from measure import trials
 from publishing.catalogue import estimate_tables
 from publishing.estimates import incoherent

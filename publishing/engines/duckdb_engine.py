@@ -17,12 +17,11 @@ from ingestion.tables import RUN_COLUMNS, SIGHTING_COLUMNS, TABLES
 from publishing.inputs import BuildInputs
 from publishing.marts import MEMORY, PARQUET
 
+# After a crash all is begun anew: there is no need to wait for the disk (100 small tables are made
+# in 0.08 s instead of 0.34).
+SCRATCH: dict[str, bool | str] = {"fsync_mode": "NONE", **MEMORY}
 # Its rewrite of 37 grouping sets takes the optimizer 0.2 s, and their execution half as long again.
-BUILDING: dict[str, bool | str] = {
-    "preserve_insertion_order": False,
-    "disabled_optimizers": "grouping_sets",
-    **MEMORY,
-}
+BUILDING = SCRATCH | {"preserve_insertion_order": False, "disabled_optimizers": "grouping_sets"}
 
 
 class DuckDBEngine:
@@ -38,7 +37,7 @@ class DuckDBEngine:
             for c in RUN_COLUMNS
         )
         horizons = ", ".join(f"({days})" for days in HORIZONS)
-        with duckdb.connect(str(self.database)) as connection:
+        with self.connect() as connection:
             connection.execute("create schema raw")
             for table in TABLES:
                 query = _landed(table, inputs.paths(table, home))
@@ -71,7 +70,7 @@ class DuckDBEngine:
 
         Sorted by the first two columns, which begin the grain, a fact takes a third less.
         """
-        with duckdb.connect(str(self.database), read_only=True, config=dict(MEMORY)) as connection:
+        with duckdb.connect(str(self.database), read_only=True, config=dict(SCRATCH)) as connection:
             for table in tables:
                 path = literal(str(folder / f"{table}.parquet"))
                 connection.execute(
