@@ -4,6 +4,7 @@ Belongs here: the tables stage_balance, pipe_coverage and last_useful_days.
 Does not belong here: paces (pace), forecasts.
 """
 
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -175,19 +176,22 @@ def _is_from(stays: Stays, rows: Integers, pipeline: str | None, rank: float) ->
 # --- the last useful date ------------------------------------------------------------------------
 
 
-def last_useful_days(entries: Entries, period: Period) -> pd.DataFrame:
-    """Table last_useful_days: per source, until when a new lead or deal can still help the quarter.
+def last_useful_days(entries: Entries, as_of: date) -> pd.DataFrame:
+    """Table last_useful_days: per source, until when a new lead or deal can still help the quarter
+    of the day. Of a company without deals there is nothing to say.
 
     Of those that are won within a year, OF_ALL must be within the days that are left.
     """
+    period = quarters(np.datetime64(as_of, "D"), 1)[0]
     part = entries.of_pipelines
     kinds = part.codes["record_type"]
     every = _last_useful(part, Groups(record_type=kinds), period)
     of_sources = Groups(record_type=kinds, source=part.codes["source"])
     by_source = _last_useful(part, of_sources, period)
-    return pd.concat(
+    table = pd.concat(
         [every.assign(dimension="all"), by_source.assign(dimension="source")], ignore_index=True
     )
+    return table if kinds.are("deal").any() else table.iloc[:0]
 
 
 def _last_useful(part: Entries, groups: Groups, period: Period) -> pd.DataFrame:

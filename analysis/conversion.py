@@ -4,8 +4,7 @@ Belongs here: the tables conversion_estimates and conversion_curves.
 Does not belong here: the estimators (incidence, pooling), sellers among each other (sellers).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -31,27 +30,31 @@ from analysis.intervals import Floats, level_of_all, rounded
 CURVE_DAYS = tuple(range(7, LAST_DAY, 7))
 
 
-def conversion_tables(
-    entries: Entries, drifting: Mapping[tuple[str | None, str | None], bool] = MappingProxyType({})
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Tables conversion_estimates and conversion_curves, of every dimension and definition.
-
-    `drifting` tells of pipelines and stages whether their rates have changed; under (None, None) of
-    all together, which is told where there is no stage.
+def conversion_tables(entries: Entries) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tables conversion_estimates and conversion_curves, of every dimension and definition; of the
+    first `is_drifting` is not known yet (`with_drift`).
     """
     tables = [pair for asked in _dimensions(entries) for pair in _of_dimension(*asked)]
     rates, curves = zip(*tables, strict=True)
     of_horizons, of_days = (pd.concat(kind, ignore_index=True) for kind in (rates, curves))
-    of_horizons = of_horizons.assign(is_drifting=_is_drifting(of_horizons, drifting))
-    return rounded(of_horizons), rounded(of_days)
+    return rounded(of_horizons.assign(is_drifting=None)), rounded(of_days)
 
 
-def _is_drifting(table: pd.DataFrame, drifting: Any) -> list[bool | None]:
-    """Of each row, whether its stage's rates have changed; None where nothing tells."""
-    keys = table[["pipeline_id", "stage_id"]].astype(object)
-    every = zip(*(keys[name].where(keys[name].notna(), None) for name in keys), strict=True)
-    return [drifting.get((None, None) if stage is None else (pipeline, stage))
-            for pipeline, stage in every]  # fmt: skip
+def with_drift(estimates: pd.DataFrame, drift: pd.DataFrame) -> pd.DataFrame:
+    """Table conversion_estimates with what conversion_drift says of each row's stage, or of all
+    where there is none; null where it says nothing.
+    """
+    told = drift.astype(object).where(drift.notna(), None)
+    keys = zip(told["pipeline_id"], told["stage_id"], told["is_of_all"], strict=True)
+    of_stage = {
+        None if is_of_all else (pipeline, stage): is_drifting
+        for (pipeline, stage, is_of_all), is_drifting in zip(keys, told["is_drifting"], strict=True)
+    }
+    stages = estimates[["pipeline_id", "stage_id"]].astype(object)
+    stages = stages.where(stages.notna(), None)
+    of_rows = zip(stages["pipeline_id"], stages["stage_id"], strict=True)
+    told_of_rows = [of_stage.get((p, s) if s is not None else None) for p, s in of_rows]
+    return estimates.assign(is_drifting=np.array(told_of_rows, dtype=object))
 
 
 def _dimensions(entries: Entries) -> Iterator[tuple[str, Entries, Groups, Any]]:

@@ -124,7 +124,6 @@ def time_to_come(marts: Marts, random: np.random.Generator) -> tuple[pd.DataFram
     read = {"forecasts": forecasts, "stage_pace": stages, "pipe_coverage": coverage}
     tables = (
         forecasts, quantiles, drift, stages, by_quarter, stage_balance(outlook), coverage,
-        last_useful_days(marts.entries, outlook.periods[0]),
         forecast_scores(outlook.stays, marts.memory.forecasts),
         check_in(pace, read, marts.memory.check_ins, marts.rules),
         focus(outlook),
@@ -144,7 +143,6 @@ class Estimate:
 
 
 ESTIMATES = (
-    # First, since they ask for entries last: two processes do not read those at the same time.
     Estimate(
         tables=(
             "forecasts",
@@ -154,7 +152,6 @@ ESTIMATES = (
             "goal_pace",
             "stage_balance",
             "pipe_coverage",
-            "last_useful_days",
             "forecast_scores",
             "check_ins",
             "focus",
@@ -164,7 +161,6 @@ ESTIMATES = (
             "fct_stage_stays",
             "pipeline_status",
             "dim_goals",
-            "fct_stage_entries",
             "dim_stages",
             "dim_actions",
         ),
@@ -173,9 +169,12 @@ ESTIMATES = (
     Estimate(
         tables=("conversion_estimates", "conversion_curves"),
         inputs=("fct_stage_entries", "fct_stage_stays"),
-        compute=lambda marts, _: conversion.conversion_tables(
-            marts.entries, marts.outlook.drifting
-        ),
+        compute=lambda marts, _: conversion.conversion_tables(marts.entries),
+    ),
+    Estimate(
+        tables=("last_useful_days",),
+        inputs=("fct_stage_entries",),
+        compute=lambda marts, _: (last_useful_days(marts.entries, marts.as_of),),
     ),
     Estimate(
         tables=("time_in_stage",),

@@ -77,12 +77,6 @@ class Outlook:
         self.by_account = random.exponential(size=(N_KERNELS, stays.account.max(initial=-1) + 1))
         self.is_weighed = is_weighed and self.drift.is_drifting
 
-    @property
-    def drifting(self) -> dict[tuple[str | None, str | None], bool]:
-        """Whether the rates of each stage have changed; under (None, None), of all together."""
-        of_states = zip(self.stays.states, self.drift.of_states.tolist(), strict=True)
-        return {**dict(of_states), (None, None): self.drift.is_drifting}
-
     @cached_property
     def tilt(self) -> Floats:
         """What the move that ended each followed stay counts for (`Drift.tilt`)."""

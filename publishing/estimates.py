@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from analysis.conversion import with_drift
 from analysis.estimates import ESTIMATES, Marts, Memory
 from ingestion.home import Home
 from ingestion.sql import identifier, literal
@@ -43,8 +44,8 @@ def inputs_of(table: str) -> list[str]:
     return [mart for estimate in ESTIMATES if table in estimate.tables for mart in estimate.inputs]
 
 
-# Half of the time is theirs: they are made in a process of their own meanwhile.
-APART = ("conversion_estimates", "forecasts")
+# Half of the time is theirs: they are made in a process of their own meanwhile, of other marts.
+APART = "forecasts"
 PROCESSES = get_context("forkserver")
 
 
@@ -66,6 +67,9 @@ def estimate(warehouse: Warehouse, meanwhile: Callable[[], None]) -> CheckResult
         frames = _made(warehouse.home, warehouse.as_of, warehouse.marts, False)
         meanwhile()
         frames |= apart.result()
+    frames["conversion_estimates"] = with_drift(
+        frames["conversion_estimates"], frames["conversion_drift"]
+    )
     faults = []
     with duckdb.connect() as connection:
         for table in estimate_tables():
@@ -89,7 +93,7 @@ def _made(home: Home, as_of: date, folder: Path, is_apart: bool) -> dict[str, pd
         return {
             name: frame
             for estimate in ESTIMATES
-            if (estimate.tables[0] in APART) == is_apart
+            if (APART in estimate.tables) == is_apart
             for name, frame in zip(
                 estimate.tables, estimate.compute(marts, np.random.default_rng(SEED)), strict=True
             )

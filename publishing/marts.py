@@ -33,7 +33,10 @@ READING = MappingProxyType({"memory_limit": f"{min(MACHINE_BYTES // 2, MAX_MEMOR
 def connect() -> duckdb.DuckDBPyConnection:
     """A connection for reading marts."""
     # It spills where this machine keeps such files, not into the folder that we were called from.
-    return duckdb.connect(config={**READING, "temp_directory": tempfile.gettempdir()})
+    connection = duckdb.connect(config={**READING, "temp_directory": tempfile.gettempdir()})
+    # A process forked for estimates looks interactive: DuckDB would draw its progress there.
+    connection.execute("set enable_progress_bar = false")
+    return connection
 
 
 def opened(folder: Path) -> duckdb.DuckDBPyConnection:
