@@ -1,5 +1,6 @@
 """Estimates against worked numbers, published tables, slow recomputation and known truth."""
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from scipy.special import betainc, betaln, expit, logit
 
-from analysis import conversion, sellers, visits
+from analysis import conversion, risk_sets, sellers, visits
 from analysis.entries import Entries
 from analysis.incidence import Incidence, cumulative_incidence, incidence_on
 from analysis.intervals import wilson
@@ -216,6 +217,24 @@ def test_estimates_on_some_days_are_those_of_all_days(seed: int) -> None:
         assert np.allclose(getattr(some, name), of_all, rtol=1e-9, atol=1e-9, equal_nan=True), name
     # Of two accounts that end alike there is no variance, and two tell little.
     assert (some.effective_n[40, 1:] < 0.1).all()
+
+
+@pytest.mark.parametrize("n", [1, 7, 40, 150])
+def test_estimates_do_not_depend_on_how_many_are_looked_at_together(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor do those of groups that nobody is in, first, between others and last."""
+    subjects = random_subjects(n)
+    subjects = replace(subjects, group=subjects.group * 2 + 1, n_groups=2 * subjects.n_groups + 3)
+    for estimated, days in ((incidence_on, (30, 90, 365)), (cumulative_incidence, 366)):
+        whole = estimated(subjects, days, (1, 2))
+        with monkeypatch.context() as patch:
+            patch.setattr(risk_sets, "N_TOGETHER", n)
+            parts = estimated(subjects, days, (1, 2))
+        for one, other in zip(whole, parts, strict=True):
+            for name, values in vars(one).items():
+                found = getattr(other, name)
+                assert np.allclose(values, found, rtol=1e-6, atol=1e-9, equal_nan=True), name
 
 
 def test_those_known_too_late_to_be_followed_do_not_count() -> None:
@@ -579,6 +598,19 @@ def test_no_entries_give_empty_tables_of_the_declared_columns() -> None:
         (declared,) = (t for t in estimate_tables() if t.name == name)
         assert set(table) == set(declared.types)
         assert table.empty
+
+
+def test_a_rate_says_whether_its_stage_drifts_or_all_where_it_has_none() -> None:
+    rates = pd.DataFrame({"pipeline_id": ["p", "p", "p", "q"], "stage_id": ["s", "t", None, None]})
+    drift = pd.DataFrame({
+        "pipeline_id": ["p", "p", None],
+        "stage_id": ["s", None, None],
+        "is_of_all": [False, False, True],
+        "is_drifting": [True, True, False],
+    })  # fmt: skip
+    found = conversion.with_drift(rates, drift)["is_drifting"]
+    assert found.tolist() == [True, None, False, False]
+    assert conversion.with_drift(rates, drift.iloc[:0])["is_drifting"].isna().all()
 
 
 def test_incoherent_estimates_are_found() -> None:
