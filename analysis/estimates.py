@@ -135,7 +135,9 @@ def time_to_come(marts: Marts, random: np.random.Generator) -> tuple[pd.DataFram
 
 @dataclass(frozen=True)
 class Estimate:
-    """Tables made together. `inputs` are the marts read; `compute` gives one frame a table."""
+    """Tables made together. `inputs` are the marts read, the largest first: of estimates one after
+    the other with the same first one, that is read once. `compute` gives one frame a table.
+    """
 
     tables: tuple[str, ...]
     inputs: tuple[str, ...]

@@ -120,7 +120,7 @@ class Reaches:
         way = attempt[row] * len(names) + into
         order = np.lexsort((2 * row + (np.arange(len(row)) >= len(begin)), way))
         row, on, place, into, way = (values[order] for values in (row, on, place, into, way))
-        # The furthest so far of each way, of which there are more from row to row.
+        # A running maximum within each way: `first` grows so that none reaches into the next.
         first = way * (len(self.places) + 1)
         furthest = np.maximum.accumulate(first + place) - first
         before = np.where(np.diff(way, prepend=-1) != 0, 0, np.append(0, furthest[:-1]))

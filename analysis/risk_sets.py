@@ -37,7 +37,7 @@ class Subjects:
         return Subjects(self.group[rows], self.n_groups, *(array[rows] for array in arrays))
 
     def until(self, last_day: int) -> "Subjects":
-        """The same, dimension after `last_day`."""
+        """The same, followed until `last_day` at most."""
         event = np.where(self.leaving > last_day, 0, self.event)
         leaving = np.minimum(self.leaving, last_day)
         return Subjects(self.group, self.n_groups, self.cluster, self.entry, leaving, event)
