@@ -16,7 +16,7 @@ from conftest import CASES, set_company
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from ingestion.casting.context import INVISIBLE
+from ingestion.casting.macros import INVISIBLE, create_macros
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
 from ingestion.landing.report import FileOutcome, Report
@@ -131,30 +131,17 @@ def test_what_nobody_sees_in_an_id_is_not_in_it(home: Home) -> None:
 @settings(max_examples=100, deadline=None, database=None)
 @given(st.text(st.sampled_from("Ab1 '.0\u200b\u00a0\u2009\ufeff\u202e"), min_size=1, max_size=8))
 def test_an_id_has_one_form_however_it_is_written(text: str) -> None:
-    """Recomputed letter by letter; bringing an id to its form twice changes nothing."""
-    from ingestion.casting.cells import _visible
-    from ingestion.casting.types import _id
-
-    class Kind:
-        system, ids = "own", "plain"
-
-    class Context:
-        file_kind = Kind()
-
-    cast = _id(Context(), "x")  # type: ignore[arg-type]
-    query = f"select {cast.parsed['i_x']} from (select trim({_visible('?')}) as t_x)"
-
-    def unified(written: str) -> str:
-        with duckdb.connect() as connection:
-            return str(connection.execute(query, [written]).fetchall()[0][0])
-
+    """Recomputed letter by letter."""
+    with duckdb.connect() as connection:
+        create_macros(connection)
+        query = "select unified_id(trimmed(visible(?)))"
+        ((once,),) = connection.execute(query, [text]).fetchall()
     kept = "".join(c for c in text if c not in "\u200b\ufeff\u202e")
     kept = "".join(" " if c.isspace() else c for c in kept).strip()
     expected = " ".join(part for part in kept.lstrip("'").split(" ") if part)
     whole, point, zeros = expected.partition(".")
     if point and whole.isdigit() and zeros and not zeros.strip("0"):
         expected = whole
-    once = unified(text)
     assert once.strip() == expected or "'" in expected
     assert INVISIBLE[1] not in once
 

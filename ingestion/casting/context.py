@@ -14,6 +14,7 @@ from pathlib import Path
 
 import duckdb
 
+from ingestion.casting.macros import create_macros
 from ingestion.mappings.forms import Cell, Dialect
 from ingestion.mappings.headers import place_of
 from ingestion.mappings.loading import FileKind
@@ -22,10 +23,6 @@ from ingestion.sql import literal
 
 # Spaces that people and spreadsheets put around words and inside numbers.
 SPACES = "\\s\u00a0\u202f"
-# Letters that take no room and change how nothing looks, and spaces that look like one.
-INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufeff"
-ODD_SPACES = "\u00a0\u2000-\u200a\u202f\u205f\u3000"
-SPACE_CODES = (9, 10, 11, 12, 13, 32, 0xA0, 0x202F)
 
 # What DuckDB may hold in memory; beyond it spills to disk, so that memory is flat in file size.
 DUCKDB_MEMORY = "160MB"
@@ -41,6 +38,7 @@ def _database() -> duckdb.DuckDBPyConnection:
     database.execute("set autoinstall_known_extensions = false")
     # It makes a hash join of each list of words: 25 of them held 230 MB.
     database.execute("set disabled_optimizers = 'in_clause'")
+    create_macros(database)
     return database
 
 
@@ -55,7 +53,7 @@ def casting_database(scratch: Path, name: str) -> Iterator[duckdb.DuckDBPyConnec
     with _database().cursor() as connection:
         try:
             connection.execute("attach ':memory:' as file")
-            connection.execute("use file")
+            connection.execute("set search_path = 'file,memory'")
             # On disk: a table being written in memory cannot be put aside when that is full.
             connection.execute(f"attach {literal(str(scratch / f'{name}.duckdb'))} as typed")
             connection.execute("set timezone = 'UTC'")

@@ -239,14 +239,20 @@ def _typed(context: Context, table: Table, mapping: TableMapping, part: Part) ->
         for name in _ids(table, mapping)
     ]
     twice = [c.is_ambiguous for c in casts.values() if c.is_ambiguous != "false"]
+    query = projected(query, {"record_reasons": _told(shared), "cell_reasons": _told(own)})
     return f"""
         select record_number, {", ".join(values)}, {" or ".join(twice) or "false"} as is_ambiguous,
-            v_known_at as known_at,
-            list_filter([{", ".join([*shared, *own])}], lambda reason: reason is not null)
-                as reasons,
-            coalesce({", ".join(shared)}) is not null as is_record_broken
+            v_known_at as known_at, list_concat(record_reasons, cell_reasons) as reasons,
+            len(record_reasons) > 0 as is_record_broken
         from ({query})
     """
+
+
+def _told(reasons: list[str]) -> str:
+    """The list of those that are not null."""
+    if not reasons:
+        return "cast([] as varchar[])"
+    return f"list_filter([{', '.join(reasons)}], lambda reason: reason is not null)"
 
 
 def _reason(label: str, rule: str, sql: str) -> str:

@@ -14,9 +14,6 @@ from ingestion.shown import PERSONAL
 from ingestion.sql import literal
 from ingestion.tables import DEAL_IDS, TABLES, CellType, Column
 
-# UTF-8 read as Latin-1 somewhere before us: the letters of å ä ö Å Ä Ö é ü and of the euro sign.
-MOJIBAKE = "Ã[¥¤¶\u0085\u0084\u0096©¼…„–]|â‚¬"
-
 # Money beyond this is a slipped decimal or an id in the wrong column; DECIMAL(18,2) ends there.
 MONEY_DIGITS = 16
 UNITS = {"thousands": 1_000, "millions": 1_000_000}  # what an amount may count
@@ -32,10 +29,6 @@ CURRENCY_CODES = (
 )
 ISO_4217 = frozenset(CURRENCY_CODES.split())
 
-# What Excel shows instead of a formula's result; `#ERROR` stands for any in a workbook.
-EXCEL_ERRORS = ("#n/a", "#ref!", "#div/0!", "#value!", "#name?", "#null!", "#num!", "#error",
-                "#spill!", "#calc!", "#saknas!", "#referens!", "#division/0!", "#värdefel!",
-                "#namn?", "#skärning!", "#ogiltigt!")  # fmt: skip
 TRUE, FALSE = ("true", "yes", "y", "1", "ja", "j"), ("false", "no", "n", "0", "nej")
 
 
@@ -46,16 +39,11 @@ def cast_column(context: Context, column: Column, cell: Cell) -> Cast:
     broken: list[tuple[str, str]] = [
         (rule, f"{text} is not null and ({sql})") for rule, sql in cast.broken
     ]
-    broken.append((Quarantine.NUL_BYTE, f"contains({text}, chr(0))"))
-    mojibake = f"regexp_matches({text}, {literal(MOJIBAKE)})"
-    broken.append(
-        (Quarantine.MOJIBAKE, f"(contains({text}, 'Ã') or contains({text}, 'â')) and {mojibake}")
-    )
-    errors = ", ".join(map(literal, EXCEL_ERRORS))
-    is_error = f"list_contains([{errors}], lower({text}))"
-    broken.append(
-        (Quarantine.ERROR_VALUE, f"case when starts_with({text}, '#') then {is_error} end")
-    )
+    broken += [
+        (Quarantine.NUL_BYTE, f"contains({text}, chr(0))"),
+        (Quarantine.MOJIBAKE, f"is_mojibake({text})"),
+        (Quarantine.ERROR_VALUE, f"is_error_value({text})"),
+    ]
     if column.choices:
         allowed = ", ".join(literal(choice) for choice in column.choices)
         broken.append((Quarantine.UNKNOWN_VALUE, f"lower({text}) not in ({allowed})"))
@@ -112,13 +100,9 @@ def _hashed(column: Column) -> Cast:
 
 
 def _id(context: Context, name: str) -> Cast:
-    """An id in one form: without Excel's apostrophe, a float's `.0`, doubled spaces."""
-    text, plain = f"t_{name}", f"i_{name}"
-    # As Excel writes it, sign and all: Olist has the true id 401013266745e5661589292315434968.
-    scientific = rf"regexp_matches({plain}, '^\d([.,]\d+)?[eE]\+\d{{1,3}}$')"
-    odd = f"starts_with({text}, chr(39)) or ends_with({text}, '0') or contains({text}, '  ')"
-    whole = rf"regexp_replace(ltrim({text}, chr(39)), '^(\d+)[.]0+$', '\1')"
-    unified = f"case when {odd} then regexp_replace({whole}, ' +', ' ', 'g') else {text} end"
+    """An id in one form."""
+    plain, unified = f"i_{name}", f"unified_id(t_{name})"
+    scientific = f"is_in_scientific_notation({plain})"
     if context.file_kind.ids == "salesforce":
         unified = _with_check_characters(unified)
     value = f"{literal(context.file_kind.system + ':')} || {plain}"
