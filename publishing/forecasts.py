@@ -88,7 +88,7 @@ def keep_backtest(warehouse: Warehouse) -> None:
 
 
 def _write(warehouse: Warehouse, basis: str, path: Path) -> None:
-    with opened(warehouse.marts) as connection:
+    with opened(warehouse.marts, "forecasts", "forecast_quantiles") as connection:
         rows = connection.execute(QUERY).fetchall()
     if rows:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -60,7 +60,7 @@ def keep_looks(warehouse: Warehouse) -> None:
     if any(kept.name >= path.name for kept in warehouse.home.looks.glob("????-??-??.json")):
         return
     query = f"select {', '.join(LOOK_COLUMNS)} from experiment_looks where looked_on = as_of"
-    with opened(warehouse.marts) as connection:
+    with opened(warehouse.marts, "experiment_looks") as connection:
         rows = connection.execute(query).fetchall()
     if rows:
         path.parent.mkdir(exist_ok=True)

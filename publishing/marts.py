@@ -39,10 +39,15 @@ def connect() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def opened(folder: Path) -> duckdb.DuckDBPyConnection:
-    """A connection in which every table and view of the folder has its name."""
+def opened(folder: Path, *tables: str) -> duckdb.DuckDBPyConnection:
+    """A connection in which every table and view of the folder has its name, or `tables` alone: to
+    open all takes 50 ms of small marts.
+    """
     connection = connect()
-    attach(connection, folder, "main")
+    for table in tables:
+        _name(connection, folder / f"{table}.parquet", "main")
+    if not tables:
+        attach(connection, folder, "main")
     return connection
 
 
@@ -54,15 +59,17 @@ def names_of(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def attach(connection: duckdb.DuckDBPyConnection, folder: Path, schema: str) -> None:
     """Give every table and view of the folder its name in `schema`, made if it is not there."""
-    name = identifier(schema)
-    connection.execute(f"create schema if not exists {name}")
+    connection.execute(f"create schema if not exists {identifier(schema)}")
     for path in sorted(folder.glob("*.parquet")):
-        connection.execute(
-            f"create view {name}.{identifier(path.stem)} as from read_parquet({literal(str(path))})"
-        )
+        _name(connection, path, schema)
     connection.execute(f"set schema = {literal(schema)}")
     create_views(connection, folder)
     connection.execute("set schema = 'main'")
+
+
+def _name(connection: duckdb.DuckDBPyConnection, path: Path, schema: str) -> None:
+    table = f"{identifier(schema)}.{identifier(path.stem)}"
+    connection.execute(f"create view {table} as from read_parquet({literal(str(path))})")
 
 
 def create_views(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:

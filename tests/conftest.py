@@ -191,7 +191,8 @@ def begun(home: Home, as_of: date, knowledge_basis: KnowledgeBasis) -> Day:
 
 def mart(folder: Path, name: str) -> pd.DataFrame:
     """A table of a folder of marts, or what is derived from them."""
-    with opened(folder) as connection:
+    stored = [name] if (folder / f"{name}.parquet").exists() else []
+    with opened(folder, *stored) as connection:
         return connection.execute(f"from {name}").df()
 
 
