@@ -13,6 +13,7 @@ from graphlib import TopologicalSorter
 import duckdb
 
 from publishing.catalogue import nodes
+from publishing.engines.duckdb_engine import N_AT_ONCE
 from publishing.gate.checks import FAILED, PASSED, CheckResult, refuse_failed
 from publishing.statements import DOCUMENTATION, Statement, compiled, statements
 from publishing.warehouse import Warehouse
@@ -46,14 +47,17 @@ def build(warehouse: Warehouse, say: Callable[[str], None]) -> Built:
     """
     built, missing, n_done = Built([], [], []), set[str](), 0
     every = {statement.key: statement for statement in statements()}
+    n_needing = _n_needing(every)
     order = TopologicalSorter({key: statement.reads for key, statement in every.items()})
     order.prepare()
-    # Two at once: 3.9 s of 3,000 deals instead of 5.1 on 2 cores.
-    with warehouse.engine.connect() as connection, ThreadPoolExecutor(2) as threads:
+    with warehouse.engine.connect() as connection, ThreadPoolExecutor(N_AT_ONCE) as threads:
         running: dict[Future[None], str] = {}
+        ready: list[str] = []
         while order.is_active():
-            for key in order.get_ready():
-                cursor = connection.cursor()
+            # First what most others wait for, last the tests.
+            ready = sorted([*ready, *order.get_ready()], key=lambda key: n_needing[key])
+            while ready and len(running) < N_AT_ONCE:
+                key, cursor = ready.pop(), connection.cursor()
                 running[threads.submit(_run, cursor, every[key], built, missing)] = key
             for done in wait(running, return_when=FIRST_COMPLETED).done:
                 done.result()
@@ -64,6 +68,15 @@ def build(warehouse: Warehouse, say: Callable[[str], None]) -> Built:
     warehouse.docs.mkdir(exist_ok=True)
     shutil.copyfile(compiled() / DOCUMENTATION, warehouse.docs / DOCUMENTATION)
     return built
+
+
+def _n_needing(every: dict[str, Statement]) -> dict[str, int]:
+    """How many statements need each, by way of others too; each stands after those it reads."""
+    needing: dict[str, set[str]] = {key: set() for key in every}
+    for key, statement in reversed(every.items()):
+        for read in statement.reads:
+            needing[read] |= {key, *needing[key]}
+    return {key: len(keys) for key, keys in needing.items()}
 
 
 def _run(

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -88,12 +89,11 @@ def build(home: Home, as_of: date, knowledge_basis: KnowledgeBasis = "as_known")
     return day.warehouse.marts
 
 
-def build_by_dbt(home: Home, as_of: date, threads: int = 2) -> Path:
+def build_by_dbt(home: Home, as_of: date, threads: int) -> Path:
     """The same where dbt itself builds and tests every model."""
     warehouse = begun(home, as_of, "as_known").warehouse
     profile = warehouse.folder / "profiles.yml"
-    text = profile.read_text().replace("threads: 2", f"threads: {threads}")
-    profile.write_text(text.replace("settings: {", f"settings: {{threads: {threads}, "))
+    profile.write_text(re.sub(r'(threads"?): \d+', rf"\1: {threads}", profile.read_text()))
     chosen = ["--exclude-resource-type", "unit_test", "exposure"]
     arguments = ["build", *chosen, "--profiles-dir", str(warehouse.folder)]
     found = invoke(arguments, warehouse.folder / "dbt", parsed_manifest())

@@ -441,13 +441,13 @@ def test_an_earlier_day_knows_only_the_exports_of_that_day(
     assert len(later) == 450
 
 
-def test_content_is_the_same_with_one_thread_and_with_stages_renamed(
+def test_content_is_the_same_by_dbt_in_four_threads_and_with_stages_renamed(
     hubspot: tuple[Home, Path], company: Company, tmp_path: Path
 ) -> None:
     home, marts = hubspot
     expected = hashes(marts)
     folder = shutil.move(marts, tmp_path / "kept")
-    assert hashes(build_by_dbt(home, DAY, threads=1)) == expected == hashes(folder)
+    assert hashes(build_by_dbt(home, DAY, threads=4)) == expected == hashes(folder)
     areas = tuple(
         replace(
             area,
