@@ -12,7 +12,16 @@ import pandas as pd
 
 from analysis.attempts import Attempts, AttemptTable, texts
 from analysis.entries import Groups
-from analysis.intervals import Floats, Integers, level_of_all, quotient, rounded, wilson
+from analysis.intervals import (
+    Floats,
+    Integers,
+    level_of_all,
+    no_rows,
+    quotient,
+    rounded,
+    stacked,
+    wilson,
+)
 from analysis.needed import needed
 from analysis.pooling import N_DRAWS, mixtures
 
@@ -26,7 +35,7 @@ def activity_estimates(*kinds: Attempts) -> pd.DataFrame:
     """Table activity_estimates: per type, definition, customer group, dimension and value, the rate
     of attempts that had their effect, and how many attempts are needed for some.
     """
-    tables, pooled = [_rates_of_nothing()], [(np.empty((N_DRAWS, 0)), np.empty((N_DRAWS, 0)))]
+    tables, pooled = [_RATES_OF_NOTHING], [(np.empty((N_DRAWS, 0)), np.empty((N_DRAWS, 0)))]
     for table in chain.from_iterable(attempts.tables() for attempts in kinds):
         for dimension, column in {"all": "all", **table.attempts.kind.dimensions}.items():
             if column != table.group or column == "all":
@@ -34,7 +43,7 @@ def activity_estimates(*kinds: Attempts) -> pd.DataFrame:
                     rates, mixture = _rates(table, definition, dimension, column)
                     tables.append(rates)
                     pooled.append(mixture)
-    frame = pd.concat(tables, ignore_index=True)
+    frame = stacked(tables)
     is_pooled = (frame["reason"] == POOLED).to_numpy(bool)
     mixtures_of_all = [np.hstack(parameters) for parameters in zip(*pooled, strict=True)]
     a, b = frame.pop("successes").to_numpy(float), frame.pop("failures").to_numpy(float)
@@ -63,7 +72,7 @@ def _of_each(a: Floats, b: Floats) -> dict[str, Floats]:
 
 def _rates(
     table: AttemptTable, definition: str, dimension: str, column: str
-) -> tuple[pd.DataFrame, Mixture]:
+) -> tuple[dict[str, Any], Mixture]:
     """Of each value the rate, and, of those of few effects, the pooled posterior."""
     groups = Groups(group_value=table.codes(table.group), dimension_value=table.codes(column))
     followed = table.attempts.is_followed[table.rows]
@@ -81,43 +90,38 @@ def _rates(
     posterior, mixture = _posterior(rate, effective_n, k, family)
     with np.errstate(divide="ignore", invalid="ignore"):
         per_effect = [np.where(r > 0, 1 / r, np.nan) for r in (rate, high, low)]
-    frame = pd.DataFrame(
-        {
-            **table.head(definition, dimension),
-            "group_value": groups.values["group_value"],
-            "dimension_value": groups.values["dimension_value"],
-            "n_at_risk": groups.count(),
-            "n_mature": n,
-            "n_events": k,
-            "effective_n": effective_n,
-            "maturity_rate": n / groups.count(),
-            "estimated_rate": rate,
-            "low_rate": low,
-            "high_rate": high,
-            "low_simultaneous_rate": low_of_all,
-            "high_simultaneous_rate": high_of_all,
-            "n_compared": n_compared,
-            "attempts_per_effect": per_effect[0],
-            "low_attempts_per_effect": per_effect[1],
-            "high_attempts_per_effect": per_effect[2],
-            **posterior,
-        }
-    )
-    return frame, mixture
+    columns = {
+        **table.head(definition, dimension),
+        "group_value": groups.values["group_value"],
+        "dimension_value": groups.values["dimension_value"],
+        "n_at_risk": groups.count(),
+        "n_mature": n,
+        "n_events": k,
+        "effective_n": effective_n,
+        "maturity_rate": n / groups.count(),
+        "estimated_rate": rate,
+        "low_rate": low,
+        "high_rate": high,
+        "low_simultaneous_rate": low_of_all,
+        "high_simultaneous_rate": high_of_all,
+        "n_compared": n_compared,
+        "attempts_per_effect": per_effect[0],
+        "low_attempts_per_effect": per_effect[1],
+        "high_attempts_per_effect": per_effect[2],
+        **posterior,
+    }
+    return columns, mixture
 
 
-def _rates_of_nothing() -> pd.DataFrame:
-    """The columns of `_rates`, for a company without attempts."""
-    texts = ("type", "definition_id", "group_dimension", "dimension", "group_value",
-             "dimension_value", "reason")  # fmt: skip
-    counts = ("n_at_risk", "n_mature", "n_events", "n_compared")
-    doubles = ("effective_n", "maturity_rate", "estimated_rate", "low_rate", "high_rate",
-               "low_simultaneous_rate", "high_simultaneous_rate", "attempts_per_effect",
-               "low_attempts_per_effect", "high_attempts_per_effect", "successes",
-               "failures")  # fmt: skip
-    kinds = {**dict.fromkeys(texts, "object"), **dict.fromkeys(counts, "int64"),
-             **dict.fromkeys(doubles, "float64")}  # fmt: skip
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+# The columns of `_rates`, for a company without attempts.
+_RATES_OF_NOTHING: dict[str, Any] = no_rows(
+    texts=("type", "definition_id", "group_dimension", "dimension", "group_value",
+           "dimension_value", "reason"),
+    counts=("n_at_risk", "n_mature", "n_events", "n_compared"),
+    doubles=("effective_n", "maturity_rate", "estimated_rate", "low_rate", "high_rate",
+             "low_simultaneous_rate", "high_simultaneous_rate", "attempts_per_effect",
+             "low_attempts_per_effect", "high_attempts_per_effect", "successes", "failures"),
+)  # fmt: skip
 
 
 def effective_number(

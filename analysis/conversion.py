@@ -25,7 +25,7 @@ from analysis.entries import (
 )
 from analysis.horizons import HORIZONS
 from analysis.incidence import Incidence, cumulative_incidence
-from analysis.intervals import Floats, level_of_all, rounded
+from analysis.intervals import Floats, level_of_all, rounded, stacked
 
 CURVE_DAYS = tuple(range(7, LAST_DAY, 7))
 
@@ -34,10 +34,12 @@ def conversion_tables(entries: Entries) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Tables conversion_estimates and conversion_curves, of every dimension and definition; of the
     first `is_drifting` is not known yet (`with_drift`).
     """
-    tables = [pair for asked in _dimensions(entries) for pair in _of_dimension(*asked)]
-    rates, curves = zip(*tables, strict=True)
-    of_horizons, of_days = (pd.concat(kind, ignore_index=True) for kind in (rates, curves))
-    return rounded(of_horizons.assign(is_drifting=None)), rounded(of_days)
+    rates, curves = [], []
+    for asked in _dimensions(entries):
+        for of_horizons, of_days in _of_dimension(*asked):
+            rates += of_horizons
+            curves.append(of_days)
+    return rounded(stacked(rates).assign(is_drifting=None)), rounded(stacked(curves))
 
 
 def with_drift(estimates: pd.DataFrame, drift: pd.DataFrame) -> pd.DataFrame:
@@ -78,7 +80,8 @@ def _dimensions(entries: Entries) -> Iterator[tuple[str, Entries, Groups, Any]]:
 
 def _of_dimension(
     dimension: str, entries: Entries, groups: Groups, competing: Any
-) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any]]]:
+    """Of each definition the columns of its rates, by horizon, and of its curves."""
     n_mature = _n_mature(entries, groups)
     for names, wanted in competing:
         scenarios = {
@@ -88,9 +91,10 @@ def _of_dimension(
         for number, name in enumerate(wanted):
             estimates = [incidences[number] for incidences in scenarios.values()]
             width = mean_interval_width(entries, groups, names, number)
-            rates = _at_horizons(entries, groups, name, estimates, width, n_mature)
-            curves = _at_days(entries, groups, name, estimates[0], width, n_mature)
-            yield rates.assign(dimension=dimension), curves.assign(dimension=dimension)
+            told = _told(entries, groups, name) | {"dimension": dimension}
+            rates = _at_horizons(groups, estimates, width, n_mature)
+            curves = _at_days(groups, estimates[0], width, n_mature)
+            yield [told | columns for columns in rates], _repeated(told) | curves
 
 
 def _incidences(
@@ -110,15 +114,18 @@ def _n_mature(entries: Entries, groups: Groups) -> NDArray[np.int64]:
     return np.asarray(np.cumsum(n[:, ::-1], axis=1)[:, ::-1])
 
 
+def _repeated(columns: dict[str, Any]) -> dict[str, Any]:
+    """Each group's values once for each of the CURVE_DAYS."""
+    return {
+        name: np.repeat(value, len(CURVE_DAYS)) if np.ndim(value) else value
+        for name, value in columns.items()
+    }
+
+
 def _at_horizons(
-    entries: Entries,
-    groups: Groups,
-    name: str,
-    scenarios: list[Incidence],
-    width: Floats,
-    n_mature: NDArray[np.int64],
-) -> pd.DataFrame:
-    tables, family = [], groups.family
+    groups: Groups, scenarios: list[Incidence], width: Floats, n_mature: NDArray[np.int64]
+) -> Iterator[dict[str, Any]]:
+    family, n = groups.family, groups.count()
     for horizon in HORIZONS:
         is_reportable = width[:, horizon] <= MAX_WIDTH * horizon
         rates = np.stack([scenario.rate[:, horizon] for scenario in scenarios])
@@ -136,28 +143,17 @@ def _at_horizons(
             "high_simultaneous_rate": high_of_all,
             "lowest_rate": rates.min(axis=0),
             "highest_rate": rates.max(axis=0),
-            **dict(zip(("p25", "median", "p75"), reached, strict=True)),
+            **{f"{name}_days_to_reach": days for name, days in reached.items()},
         }
-        shown = {
-            column: np.where(is_reportable, values, np.nan) for column, values in shown.items()
+        yield {
+            "horizon_days": horizon,
+            "n_entered": n,
+            "n_mature": n_mature[:, horizon],
+            "n_events": scenarios[0].n_events[:, horizon],
+            "effective_n": np.nan_to_num(scenarios[0].effective_n[:, horizon]),
+            "maturity_rate": n_mature[:, horizon] / n,
+            **{name: np.where(is_reportable, values, np.nan) for name, values in shown.items()},
         }
-        n = groups.count()
-        tables.append(
-            estimate_table(
-                entries,
-                groups,
-                name,
-                horizon_days=horizon,
-                n_entered=n,
-                n_mature=n_mature[:, horizon],
-                n_events=scenarios[0].n_events[:, horizon],
-                effective_n=np.nan_to_num(scenarios[0].effective_n[:, horizon]),
-                maturity_rate=n_mature[:, horizon] / n,
-                **shown,
-            )
-        )
-    names = {quartile: f"{quartile}_days_to_reach" for quartile in ("p25", "median", "p75")}
-    return pd.concat(tables, ignore_index=True).rename(columns=names)
 
 
 def _widest(bounds: Iterable[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
@@ -165,56 +161,51 @@ def _widest(bounds: Iterable[tuple[Floats, Floats]]) -> tuple[Floats, Floats]:
     return low.min(axis=0), high.max(axis=0)
 
 
-def _quartiles(rate: Floats, horizon: int) -> list[Floats]:
+def _quartiles(rate: Floats, horizon: int) -> dict[str, Floats]:
     """Days by which a quarter, half, three quarters of those that reach it by then have."""
     last = rate[:, horizon]
-    quartiles = []
-    for share in (0.25, 0.5, 0.75):
+    quartiles = {}
+    for name, share in (("p25", 0.25), ("median", 0.5), ("p75", 0.75)):
         day = (rate[:, : horizon + 1] >= share * last[:, None] - 1e-12).argmax(axis=1)
-        quartiles.append(np.where(last > 0, day.astype(float), np.nan))
+        quartiles[name] = np.where(last > 0, day.astype(float), np.nan)
     return quartiles
 
 
 def _at_days(
-    entries: Entries,
-    groups: Groups,
-    name: str,
-    estimate: Incidence,
-    width: Floats,
-    n_mature: NDArray[np.int64],
-) -> pd.DataFrame:
+    groups: Groups, estimate: Incidence, width: Floats, n_mature: NDArray[np.int64]
+) -> dict[str, Any]:
     days = np.array(CURVE_DAYS)
     is_reportable = width[:, days] <= MAX_WIDTH * days
     rate = np.where(is_reportable, estimate.rate[:, days], np.nan)
     bounds = estimate.bounds(days)
     low, high = (np.where(is_reportable, bound, np.nan) for bound in bounds)
-    table = estimate_table(entries, groups, name)
-    table = table.loc[table.index.repeat(len(days))].reset_index(drop=True)
-    return table.assign(
-        day=np.tile(days, groups.n),
-        n_entered=np.repeat(groups.count(), len(days)),
-        n_mature=n_mature[:, days].ravel(),
-        n_events=estimate.n_events[:, days].ravel(),
-        effective_n=np.nan_to_num(estimate.effective_n[:, days]).ravel(),
-        maturity_rate=(n_mature[:, days] / groups.count()[:, None]).ravel(),
-        estimated_rate=rate.ravel(),
-        low_rate=low.ravel(),
-        high_rate=high.ravel(),
-    )
+    columns = {
+        "day": np.broadcast_to(days, (groups.n, len(days))),
+        "n_entered": np.broadcast_to(groups.count()[:, None], (groups.n, len(days))),
+        "n_mature": n_mature[:, days],
+        "n_events": estimate.n_events[:, days],
+        "effective_n": np.nan_to_num(estimate.effective_n[:, days]),
+        "maturity_rate": n_mature[:, days] / groups.count()[:, None],
+        "estimated_rate": rate,
+        "low_rate": low,
+        "high_rate": high,
+    }
+    return {name: values.ravel() for name, values in columns.items()}
 
 
 def estimate_table(
     entries: Entries, groups: Groups, definition: str, **columns: Any
 ) -> pd.DataFrame:
     """A row per group, with what every estimate says of itself."""
-    return pd.DataFrame(
-        {
-            **groups.values,
-            **({} if "stage_id" in groups.values else {"stage_id": None}),
-            "definition_id": definition,
-            **columns,
-            "interval_id": "wilson_95_pointwise",
-            "method_id": "aalen_johansen",
-            "as_of": entries.as_of,
-        }
-    )
+    return pd.DataFrame(_told(entries, groups, definition) | columns)
+
+
+def _told(entries: Entries, groups: Groups, definition: str) -> dict[str, Any]:
+    return {
+        "stage_id": None,
+        **groups.values,
+        "definition_id": definition,
+        "interval_id": "wilson_95_pointwise",
+        "method_id": "aalen_johansen",
+        "as_of": entries.as_of,
+    }
