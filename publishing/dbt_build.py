@@ -90,7 +90,7 @@ def _run(
         if statement.is_test:
             built.tests.append(_tested(connection, statement))
         else:
-            connection.execute(statement.text)
+            connection.execute(statement.parsed)
             built.models.append(statement.name)
     except duckdb.Error as error:
         missing.add(statement.key)
@@ -101,7 +101,7 @@ def _tested(connection: duckdb.DuckDBPyConnection, test: Statement) -> CheckResu
     """Its rows are told only where they are kept: only tests of names that are no person's are."""
     node = nodes()[test.key]
     if not node["config"].get("store_failures"):
-        found = connection.execute(test.text).fetchone()
+        found = connection.execute(test.parsed).fetchone()
         detail = str(node["description"]) if found else ""
         return CheckResult(test.name, "dbt", FAILED if found else PASSED, detail)
     rows = connection.execute(f"select * from ({test.text}) order by all").fetchall()

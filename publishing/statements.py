@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,14 @@ class Statement:
     is_test: bool
     text: str
     reads: list[str]
+
+    @cached_property
+    def parsed(self) -> duckdb.Statement:
+        """As DuckDB has read it: a fifth of a small home's time, once in a process that builds many
+        as tests do.
+        """
+        (statement,) = duckdb.extract_statements(self.text)
+        return statement
 
 
 @cache

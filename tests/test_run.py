@@ -235,40 +235,61 @@ def command(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_command_publishes_refuses_and_says_so(company_home: Home) -> None:
+@pytest.fixture
+def killed_home(company_home: Home) -> Home:
+    """The company's home after its run was killed early and late."""
     script = [MELLANTID, "--home", str(company_home.root), "run", "--as-of", str(DAY)]
+    for moment in ("reading calls", "dbt: 40", "estimating", "publishing"):
+        with subprocess.Popen(script, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if moment in line:
+                    os.kill(process.pid, signal.SIGKILL)
+                    break
+            assert process.wait() == -signal.SIGKILL, moment
+        assert PublishedSets(company_home).sets() == []
+    return company_home
+
+
+def test_the_command_publishes_refuses_and_says_so(killed_home: Home, first_day: Home) -> None:
+    """Runs killed in the middle leave nothing to mend."""
+    script = [MELLANTID, "--home", str(killed_home.root), "run", "--as-of", str(DAY)]
     with subprocess.Popen(script, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
         assert one.stderr is not None
         one.stderr.readline()
         # Of two at once one works, and the other says who.
-        other = command(company_home, "run", "--as-of", str(DAY))
+        other = command(killed_home, "run", "--as-of", str(DAY))
         said, errors = one.communicate()
     assert other.returncode == 3
     assert f"mellantid run (process {one.pid} on " in other.stderr
     assert len(other.stderr.splitlines()) == 1
     assert one.returncode == 0, errors
-    for part in ("15 landed", "records", "checks", "published", "120 deals", "Negotiation",
+    for part in ("15 already landed", "records", "checks", "published", "120 deals", "Negotiation",
                  "for each meeting"):  # fmt: skip
         assert part in said
     assert "Traceback" not in errors
     assert "leaked" not in errors
-    again = command(company_home, "run", "--as-of", str(DAY))
+    again = command(killed_home, "run", "--as-of", str(DAY))
     assert again.returncode == 0
     assert "nothing new since" in again.stdout
     assert "120 deals" in again.stdout
-    good = PublishedSets(company_home).current()
-    name = as_next_day(company_home, times_thousand)
-    refused = command(company_home, "run", "--as-of", str(NEXT_DAY))
+    good, expected = (PublishedSets(home).current() for home in (killed_home, first_day))
+    assert good is not None
+    assert expected is not None
+    assert hashes(good) == hashes(expected)
+    assert not list(killed_home.root.glob("*/.tmp-*"))
+    name = as_next_day(killed_home, times_thousand)
+    refused = command(killed_home, "run", "--as-of", str(NEXT_DAY))
     assert refused.returncode == 1
     assert "the gate refused: amounts_keep_their_scale" in refused.stderr
     assert f"new since the last good set: {name}" in refused.stderr
     assert f"last good set: as of {DAY}" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert PublishedSets(company_home).sets() == [good]
-    status = command(company_home, "status")
+    assert PublishedSets(killed_home).sets() == [good]
+    status = command(killed_home, "status")
     assert (status.returncode, f"as of {DAY}" in status.stdout) == (0, True)
     assert "refused      since 20" in status.stdout
-    assert command(company_home, "rollback").returncode == 2
+    assert command(killed_home, "rollback").returncode == 2
 
 
 def test_a_set_stands_until_a_setting_or_the_set_changes(published_home: Home) -> None:
@@ -321,27 +342,6 @@ def test_any_change_of_the_code_is_another_code(tmp_path: Path) -> None:
     code_hash.cache_clear()
     assert len(set(hashes_of)) == 4
     assert hashes_of[-1] == hashes_of[-2]
-
-
-def test_runs_killed_in_the_middle_leave_nothing_to_mend(
-    company_home: Home, first_day: Home
-) -> None:
-    script = [MELLANTID, "--home", str(company_home.root), "run", "--as-of", str(DAY)]
-    for moment in ("reading calls", "dbt: 40", "estimating", "publishing"):
-        with subprocess.Popen(script, stderr=subprocess.PIPE, text=True) as process:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if moment in line:
-                    os.kill(process.pid, signal.SIGKILL)
-                    break
-            assert process.wait() == -signal.SIGKILL, moment
-        assert PublishedSets(company_home).sets() == []
-    assert ran(company_home, DAY)
-    found, expected = (PublishedSets(home).current() for home in (company_home, first_day))
-    assert found is not None
-    assert expected is not None
-    assert hashes(found) == hashes(expected)
-    assert not list(company_home.root.glob("*/.tmp-*"))
 
 
 @pytest.mark.parametrize(

@@ -181,11 +181,14 @@ def _quarantine(
         "create or replace table quarantined as select distinct record_number from rejects "
         f"where is_record_broken or record_number not in ({left})"
     )
-    counted = "select rule, count(distinct record_number) from rejects where record_number"
-    out = "in (select record_number from quarantined) group by rule order by rule"
-    rules = connection.execute(f"{counted} {out}").fetchall()
-    left_out = connection.execute(f"{counted} not {out}").fetchall()
-    return dict(rules), dict(left_out), _count(connection, "quarantined")
+    counted = connection.execute(
+        "select rule, record_number in (select record_number from quarantined) as is_out, "
+        "count(distinct record_number) from rejects group by all order by rule"
+    ).fetchall()
+    rules, left_out = (
+        {rule: n for rule, is_out, n in counted if is_out is wanted} for wanted in (True, False)
+    )
+    return rules, left_out, _count(connection, "quarantined")
 
 
 def _count(connection: duckdb.DuckDBPyConnection, table: str) -> int:
