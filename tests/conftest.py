@@ -132,18 +132,29 @@ def made_once(
 
 
 PUBLISHED_ON = date(2026, 6, 30)
+SCRIPT = "<script>{{7*7}}</script>"
 
 
 @pytest.fixture(scope="session")
-def company_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A published set of an invented company of 500 deals; not to be changed."""
+def company_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """Of an invented company of 500 deals, one of whose stages is called like a script, published;
+    not to be changed.
+    """
 
     def make(home: Home) -> None:
         write_home(simulate(500, 3, PUBLISHED_ON), home.root)
         home.prepare()
+        for path in (home.mappings / "hubspot.yml", *home.inbox.glob("*all-deals*")):
+            path.write_text(path.read_text().replace("Proposal sent", SCRIPT))
         publish(home, PUBLISHED_ON)
 
-    folder = PublishedSets(made_once("company", make, tmp_path_factory)).current()
+    return made_once("company", make, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def company_set(company_home: Home) -> Path:
+    """What it has published; not to be changed."""
+    folder = PublishedSets(company_home).current()
     assert folder is not None
     return folder
 

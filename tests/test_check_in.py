@@ -1,6 +1,7 @@
 """The check-in: its decisions, what it names and what it does not, its words and its page."""
 
 import re
+import shutil
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
@@ -12,7 +13,6 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from companies import company, forecast_of, goals_of
-from conftest import ran
 
 from analysis.actions import ACTION_COLUMNS, action_effects
 from analysis.balance import pipe_coverage
@@ -27,8 +27,6 @@ from cli.main import main
 from dashboard.words import EN, SV, Words
 from ingestion.home import Home
 from publishing.check_ins import kept_check_ins
-from simulation.histories import simulate
-from simulation.home import write_home
 
 AT = np.datetime64("2024-11-15")
 
@@ -210,17 +208,10 @@ class Tags(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def published(tmp_path_factory: pytest.TempPathFactory) -> Home:
-    """A company one of whose stages is called like a script."""
-    home = Home.at(tmp_path_factory.mktemp("check_in") / "home")
-    write_home(simulate(500, 5, date(2026, 6, 30)), home.root)
-    home.prepare()
-    mapping = home.mappings / "hubspot.yml"
-    mapping.write_text(mapping.read_text().replace("Proposal sent", "<script>{{7*7}}</script>"))
-    for path in home.inbox.glob("*all-deals*"):
-        path.write_text(path.read_text().replace("Proposal sent", "<script>{{7*7}}</script>"))
-    assert ran(home, date(2026, 6, 30))
-    return home
+def published(company_home: Home, tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A copy of the company's home, to hold check-ins in."""
+    root = tmp_path_factory.mktemp("check_in") / "home"
+    return Home.at(shutil.copytree(company_home.root, root, symlinks=True))
 
 
 def test_the_command_holds_prints_and_writes_it(published: Home) -> None:

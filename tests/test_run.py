@@ -43,7 +43,7 @@ RunJob = Callable[[Home, date], bool]
 
 
 @pytest.fixture
-def company_home(tmp_path: Path) -> Home:
+def small_home(tmp_path: Path) -> Home:
     write_home(simulate(120, 3, DAY), tmp_path / "home")
     return Home.at(tmp_path / "home")
 
@@ -236,9 +236,9 @@ def command(home: Home, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def killed_home(company_home: Home) -> Home:
+def killed_home(small_home: Home) -> Home:
     """The company's home after its run was killed early and late."""
-    script = [MELLANTID, "--home", str(company_home.root), "run", "--as-of", str(DAY)]
+    script = [MELLANTID, "--home", str(small_home.root), "run", "--as-of", str(DAY)]
     for moment in ("reading calls", "dbt: 40", "estimating", "publishing"):
         with subprocess.Popen(script, stderr=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
@@ -247,8 +247,8 @@ def killed_home(company_home: Home) -> Home:
                     os.kill(process.pid, signal.SIGKILL)
                     break
             assert process.wait() == -signal.SIGKILL, moment
-        assert PublishedSets(company_home).sets() == []
-    return company_home
+        assert PublishedSets(small_home).sets() == []
+    return small_home
 
 
 def test_the_command_publishes_refuses_and_says_so(killed_home: Home, first_day: Home) -> None:
@@ -372,12 +372,12 @@ def test_wrong_configuration_is_exit_code_2(home: Home) -> None:
         assert "company.yml: zone: 'Mars' is not an IANA zone" in done.stderr
 
 
-def test_ingest_says_what_landed_and_what_did_not(company_home: Home) -> None:
-    (company_home.inbox / "strange.csv").write_text("a,b\n1,2\n")
-    dry = command(company_home, "ingest", "--dry-run")
+def test_ingest_says_what_landed_and_what_did_not(small_home: Home) -> None:
+    (small_home.inbox / "strange.csv").write_text("a,b\n1,2\n")
+    dry = command(small_home, "ingest", "--dry-run")
     assert dry.returncode == 1
     assert "dry run: nothing was kept" in dry.stdout
     assert "strange.csv: has headers that no mapping knows" in dry.stdout
-    assert not any(company_home.landed.iterdir())
-    assert command(company_home, "ingest").returncode == 1
+    assert not any(small_home.landed.iterdir())
+    assert command(small_home, "ingest").returncode == 1
     assert "by hubspot/deals" in dry.stdout
