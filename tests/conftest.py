@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 import pytest
-from histories import AS_OF, made_up, write
+from histories import AS_OF
 from playwright.sync_api import Browser, Playwright
 from reference import Reference, Run
 
@@ -168,7 +169,13 @@ def made_up_marts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     def make(home: Home) -> None:
         home.prepare()
         shutil.copy(MAPPINGS / "crm.yml", home.mappings)
-        write(made_up(500, 1), home.inbox)
+        # In a process of its own: hypothesis takes constants from whatever a worker has imported.
+        script = (
+            "import pathlib, sys, histories\n"
+            "histories.write(histories.made_up(500, 1), pathlib.Path(sys.argv[1]))"
+        )
+        command = [sys.executable, "-c", script, str(home.inbox)]
+        subprocess.run(command, check=True, cwd=Path(__file__).parent)
         build(home, AS_OF)
 
     return Warehouse(made_once("made-up", make, tmp_path_factory), AS_OF).marts

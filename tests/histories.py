@@ -348,7 +348,7 @@ def _text(value: Any) -> str:
 
 
 def made_up(n: int, number: int) -> list[dict[str, list[dict[str, Any]]]]:
-    """`n` histories; the same number gives the same ones."""
+    """`n` histories; the same number gives the same ones where the same modules are imported."""
     found: list[dict[str, list[dict[str, Any]]]] = []
 
     @seed(number)
