@@ -251,8 +251,10 @@ def killed_home(small_home: Home) -> Home:
     return small_home
 
 
-def test_the_command_publishes_refuses_and_says_so(killed_home: Home, first_day: Home) -> None:
-    """Runs killed in the middle leave nothing to mend."""
+def test_after_killed_runs_the_command_publishes_refuses_and_says_so(
+    killed_home: Home, first_day: Home
+) -> None:
+    """Runs killed in the middle have left nothing to mend."""
     script = [MELLANTID, "--home", str(killed_home.root), "run", "--as-of", str(DAY)]
     with subprocess.Popen(script, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as one:
         assert one.stderr is not None
