@@ -36,6 +36,8 @@ demo/inbox: | .venv/ready
 run: .venv/ready demo/inbox
 	$(BIN)/mellantid --home demo run
 
+# Two workers and their browsers have two cores: numpy's threads would only wait for them.
+test: export OPENBLAS_NUM_THREADS := 1
 test: .venv/ready
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -11,7 +11,6 @@ from ingestion.home import Home
 from publishing.catalogue import PublishedTable
 from publishing.engines.duckdb_engine import DuckDBEngine
 from publishing.inputs import BuildInputs, KnowledgeBasis, choose_inputs
-from publishing.marts import VIEWS
 
 
 class Warehouse:
@@ -48,9 +47,8 @@ class Warehouse:
 
     def hand_over(self, models: list[PublishedTable]) -> None:
         """Write built tables into `marts` as Parquet, and what is derived from them as views."""
-        self.engine.hand_over([model.name for model in models if not model.is_view], self.marts)
-        views = self.engine.views([model.name for model in models if model.is_view])
-        (self.marts / VIEWS).write_text(views, encoding="utf-8")
+        tables = [model.name for model in models if not model.is_view]
+        self.engine.hand_over(tables, [model.name for model in models if model.is_view], self.marts)
 
     def retire_others(self, keep: int) -> None:
         """Remove all but the latest `keep` builds, this one always kept."""

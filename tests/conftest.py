@@ -1,6 +1,7 @@
 """What tests share: homes of their own, the build without Dagster, the whole job in process."""
 
 import fcntl
+import gc
 import os
 import re
 import shutil
@@ -49,6 +50,12 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first. xdist keeps the order (--no-loadscope-reorder)."""
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def little_garbage_collection() -> None:
+    """What is imported stays for all of a worker's life: no looking through it again and again."""
+    gc.set_threshold(100_000, 20, 100)
 
 
 @pytest.fixture(autouse=True, scope="session")

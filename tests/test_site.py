@@ -35,7 +35,7 @@ NASTY = {
     "Referrals": "{{ 7 * 7 }} ${window.ran=1} <script>window.ran=1</script>",
     "Negotiation": "Förhandling 'slut' \u202egnissim",
 }
-# How the pages looked, to look at.
+# Make this folder to see how the pages looked.
 SHOTS = Path(__file__).parents[1] / "screenshots"
 
 
@@ -163,8 +163,9 @@ def test_every_page_opens_without_complaint_fits_and_can_be_read_by_all(
                        if fault["impact"] in ("serious", "critical")]  # fmt: skip
             assert serious == []
             assert seen.page.evaluate("window.ran") is None
-            whose = folder.parents[1].name
-            seen.page.screenshot(path=SHOTS / f"{whose}-{name}-{width}.png", full_page=True)
+            if SHOTS.is_dir():
+                picture = f"{folder.parents[1].name}-{name}-{width}.png"
+                seen.page.screenshot(path=SHOTS / picture, full_page=True)
 
 
 def test_charts_are_as_vega_lites_schema_has_them(folder: Path) -> None:

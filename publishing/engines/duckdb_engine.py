@@ -16,7 +16,7 @@ from ingestion.home import Home
 from ingestion.sql import identifier, literal
 from ingestion.tables import RUN_COLUMNS, SIGHTING_COLUMNS, TABLES
 from publishing.inputs import BuildInputs
-from publishing.marts import MEMORY, PARQUET
+from publishing.marts import MEMORY, PARQUET, VIEWS
 
 # After a crash all is begun anew: there is no need to wait for the disk (100 small tables are made
 # in 0.08 s instead of 0.34).
@@ -82,10 +82,11 @@ class DuckDBEngine:
             f"      settings: {json.dumps(BUILDING)}\n"
         )
 
-    def hand_over(self, tables: list[str], folder: Path) -> None:
-        """Write built tables as Parquet, <table>.parquet each; rows of one record stand together.
+    def hand_over(self, tables: list[str], views: list[str], folder: Path) -> None:
+        """Write built tables as Parquet, <table>.parquet each, and statements that make the views.
 
-        Sorted by the first two columns, which begin the grain, a fact takes a third less.
+        Rows of one record stand together: sorted by the first two columns, which begin the grain, a
+        fact takes a third less. Views name tables and each other by their bare names.
         """
         with duckdb.connect(str(self.database), read_only=True, config=dict(SCRATCH)) as connection:
             for table in tables:
@@ -93,13 +94,10 @@ class DuckDBEngine:
                 connection.execute(
                     f"copy (from {identifier(table)} order by 1, 2) to {path} ({PARQUET})"
                 )
-
-    def views(self, names: list[str]) -> str:
-        """Statements that make these views, over tables and views by their bare names."""
-        with duckdb.connect(str(self.database), read_only=True) as connection:
             rows = connection.execute("select view_name, sql from duckdb_views()").fetchall()
         queries = {name: self._bare(statement.partition(" AS ")[2]) for name, statement in rows}
-        return "".join(f"create view {name} as {queries[name]}\n" for name in names)
+        text = "".join(f"create view {name} as {queries[name]}\n" for name in views)
+        (folder / VIEWS).write_text(text, encoding="utf-8")
 
     def _bare(self, query: str) -> str:
         """The query without the database and schema that DuckDB puts before tables."""
