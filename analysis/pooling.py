@@ -29,7 +29,8 @@ from scipy.special import (
 from analysis.intervals import LEVEL, Floats, Integers
 
 N_DRAWS = 250
-NEAR = 0.03  # in the log-odds
+# In the log-odds; a rate beyond FAR is published as 0 or 1.
+NEAR, FAR = 0.03, 20
 _SHARES = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 
 # Nodes of the integral. The weight of the group's mean is uniform, so its nodes are evenly spread;
@@ -128,8 +129,8 @@ def _quantile(weight: Floats, a: Floats, b: Floats, share: float) -> Floats:
         # Far out the density is next to nothing, and a whole step would leave the other end.
         step = np.clip(beyond / density, -1, 1)
         step /= np.clip(1 - step * slope / 2, 0.5, 2)
-        place[left] = np.clip(place[left] - step, -20, 20)
-        left = left[np.abs(step) > NEAR]
+        place[left] = np.clip(place[left] - step, -FAR, FAR)
+        left = left[(np.abs(step) > NEAR) & (np.abs(place[left]) < FAR)]
         if not len(left):
             break
     return np.asarray(expit(place))

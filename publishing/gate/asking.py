@@ -6,6 +6,7 @@ Does not belong here: what is expected (`expectations`), asking Great Expectatio
 
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -54,12 +55,17 @@ class Sets:
         now = self.connection.execute(expectation.query.format(set="now")).df()
         return Found(now, before)
 
+    @cached_property
+    def tables_before(self) -> set[str]:
+        """Names of the tables and views of the last published set."""
+        rows = self.connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'before'"
+        ).fetchall()
+        return {name for (name,) in rows}
+
     def _rows(self, query: str, tables: tuple[str, ...]) -> pd.DataFrame | None:
         """Of the last published set; None if it had no such tables or columns."""
-        rows = self.connection.execute(
-            "select table_name from duckdb_columns() where schema_name = 'before'"
-        ).fetchall()
-        if not set(tables) <= {name for (name,) in rows}:
+        if not self.tables_before.issuperset(tables):
             return None
         try:
             return self.connection.execute(query).df()
