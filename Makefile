@@ -36,10 +36,10 @@ demo/inbox: | .venv/ready
 run: .venv/ready demo/inbox
 	$(BIN)/mellantid --home demo run
 
-# Two workers and their browsers have two cores: numpy's threads would only wait for them.
+# Three on two cores: one often waits for a process or a browser, and numpy's threads only wait.
 test: export OPENBLAS_NUM_THREADS := 1
 test: .venv/ready
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 campaign: .venv/ready
 	CAMPAIGN=1 $(BIN)/pytest -n 2 -m campaign

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import MAPPINGS, build, mart, set_company
+from conftest import MAPPINGS, build_only, mart, set_company
 
 from analysis.activities import activity_estimates
 from analysis.estimates import Marts
@@ -55,7 +55,7 @@ def test_the_hour_and_weekday_are_those_of_the_clock_on_the_wall(crm: Home) -> N
         + "winter,call,2026-01-05T22:59:59Z,,k1,,,,,,,\n"  # a Monday, 23:59
         + "night,call,2026-01-05T23:30:00Z,,k1,,,,,,,\n"  # a Tuesday, 0:30
         + "day,call,2026-06-24,,k1,,,,,,,\n")  # fmt: skip
-    found = facts(build(crm, DAY))[["local_hour", "weekday", "daypart", "occurred_on"]]
+    found = facts(build_only(crm, DAY))[["local_hour", "weekday", "daypart", "occurred_on"]]
     told = {key: (*row[:3], str(row[3])[:10]) for key, *row in found.itertuples()}
     assert told == {
         "summer": (8, 3, "early", "2026-06-24"),
@@ -89,7 +89,7 @@ def test_who_was_at_the_other_end_is_found_by_id_mail_or_phone_and_never_guessed
         + "two,meeting,2026-03-02 10:00,held,,,,,,,,\n",
         links="activity_id,record_type,record_id\ntwo,contact,k1\ntwo,contact,k2\ntwo,deal,d1\n",
     )
-    found = facts(build(crm, DAY))
+    found = facts(build_only(crm, DAY))
     told = found[["contact_id", "account_id", "matched_by", "person_id"]].T.to_dict("list")
     assert told == {
         "by-id": ["crm:k2", "crm:a1", "id", "contact:crm:k2"],
@@ -112,7 +112,7 @@ def test_what_became_known_later_does_not_reach_back_to_the_call(crm: Home) -> N
         + "before,call,2026-03-02 10:00,,,d1,,,,,,\n"
         + "after,call,2026-03-12 10:00,,,d1,,,,,,\n",
     )
-    found = facts(build(crm, DAY))[["source", "business_area", "segment", "journey_id"]]
+    found = facts(build_only(crm, DAY))[["source", "business_area", "segment", "journey_id"]]
     assert found.T.to_dict("list") == {
         "before": [None, None, None, "crm:d1"],
         "after": ["Web", "North", "Small", "crm:d1"],
@@ -126,7 +126,7 @@ def test_what_is_logged_on_a_deal_merged_away_belongs_to_the_survivor(crm: Home)
         merges="deal_id,merged_into_deal_id,merged_at\nd2,d1,2026-02-10 10:00\n",
         activities=LINES + "call,call,2026-02-01 10:00,,,d2,,,,,,\n",
     )
-    assert facts(build(crm, DAY)).loc["call", "deal_id"] == "crm:d1"
+    assert facts(build_only(crm, DAY)).loc["call", "deal_id"] == "crm:d1"
 
 
 # --- which meetings ------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_a_meeting_is_credited_to_the_last_call_at_people_without_one(crm: Home)
         + "c6,call,2026-06-20 10:00,,k4,,,,,,,\n"  # not yet 14 days
         + "c7,call,2026-03-02 10:00,,k5,,,,,,,\n"
         + "m5,meeting,2026-03-02,held,k5,,,,,,,\n")  # fmt: skip
-    marts = build(crm, DAY)
+    marts = build_only(crm, DAY)
     found = facts(marts)
     asked = ["is_at_risk", "is_followed", "held_meeting_id", "booked_meeting_id", "attempt_number"]
     told = found[found["is_attempt"]][asked].T.to_dict("list")
@@ -190,7 +190,7 @@ def test_a_meeting_is_found_however_its_log_names_the_customer(crm: Home) -> Non
         + "m3,meeting,2026-03-05 10:00,held,,d9,,,,,,\n",
         links="activity_id,record_type,record_id\nm2,contact,k2\nm2,contact,k3\n",
     )
-    found = facts(build(crm, DAY))
+    found = facts(build_only(crm, DAY))
     told = {key: found.loc[key, "held_meeting_id"] for key in ("c1", "c2", "c3")}
     assert told == {"c1": "crm:m1", "c2": "crm:m2", "c3": "crm:m3"}
 
@@ -201,7 +201,7 @@ def test_a_later_call_has_the_meeting_even_if_it_was_at_somebody_met(crm: Home) 
         + "m1,meeting,2026-03-05 10:00,no_show,k1,,,,,,,\n"
         + "c2,call,2026-03-07 10:00,,k1,,,,,,,\n"
         + "m2,meeting,2026-03-09 10:00,held,k1,,,,,,,\n")  # fmt: skip
-    found = facts(build(crm, DAY)).loc[["c1", "c2"]]
+    found = facts(build_only(crm, DAY)).loc[["c1", "c2"]]
     assert found["is_at_risk"].tolist() == [True, False]
     assert found["held_meeting_id"].tolist() == [None, None]
     assert found["booked_meeting_id"].tolist() == ["crm:m1", None]
@@ -213,7 +213,7 @@ def test_what_was_still_to_come_when_it_was_exported_was_not_held(crm: Home) -> 
     (crm.inbox / f"activities-{DAY}.csv").write_text(
         LINES + "m9,meeting,2026-06-29,held,k9,,,,,,,\n"
     )
-    call = facts(build(crm, DAY)).loc["c1"]
+    call = facts(build_only(crm, DAY)).loc["c1"]
     assert (call["is_at_risk"], call["is_followed"]) == (True, True)
     assert (call["held_meeting_id"], call["booked_meeting_id"]) == (None, "crm:m1")
 
@@ -225,12 +225,12 @@ def test_follow_up_ends_with_the_exports_of_meetings_that_lag(crm: Home) -> None
     (crm.inbox / f"other-activities-{DAY}.csv").write_text(
         LINES + "m2,meeting,2026-06-29 10:00,held,k9,,,,,,,\n"
     )
-    assert not facts(build(crm, DAY)).loc["c1", "is_followed"]
+    assert not facts(build_only(crm, DAY)).loc["c1", "is_followed"]
 
 
 def test_without_meetings_in_any_export_nothing_is_followed(crm: Home) -> None:
     put(crm, activities=LINES + "c1,call,2026-03-02 10:00,no_answer,k1,,,,,,,\n")
-    counts = mart(build(crm, DAY), "activity_counts")
+    counts = mart(build_only(crm, DAY), "activity_counts")
     assert counts["n_mature"].eq(0).all() and counts["reached_rate"].isna().all()
 
 
@@ -302,7 +302,7 @@ def test_credits_equal_those_counted_one_by_one(crm: Home, seed: int) -> None:
     deals = "".join(f"d{n},p,A,,2025-12-01,a{n},,,\n" for n in range(12))
     contacts = "".join(f"k{n}-{p},a{n},,\n" for n in range(12) for p in range(3))
     put(crm, activities=LINES + rows, all=DEALS + deals, contacts=CONTACTS + contacts)
-    found = facts(build(crm, DAY))
+    found = facts(build_only(crm, DAY))
     # A contact's company is known, and a deal's.
     for line in lines:
         named = line["contact_id"] or line["deal_id"]
@@ -406,7 +406,7 @@ def test_a_sign_up_is_credited_to_the_last_invitation_to_that_seminar(crm: Home)
         "after": "email,2026-03-21 10:00,,k5,,,,,,thanks,,b,ceo,",
     }
     put(crm, activities=INVITATIONS + "".join(f"{k},{v}\n" for k, v in lines.items()))
-    marts = build(crm, DAY)
+    marts = build_only(crm, DAY)
     found = mart(marts, "fct_invitations")
     found.index = pd.Index(found["activity_id"].str.removeprefix("crm:"))
     found = found.astype(object).where(found.notna(), None)
@@ -438,7 +438,7 @@ def test_invitations_are_followed_until_the_seminar_or_for_14_days(crm: Home) ->
         "t": "signup,2026-06-11 08:00,,k2,,,,,,,,coming,,",
     }
     put(crm, activities=INVITATIONS + "".join(f"{k},{v}\n" for k, v in lines.items()))
-    found = mart(build(crm, DAY), "fct_invitations").set_index("activity_id")["is_followed"]
+    found = mart(build_only(crm, DAY), "fct_invitations").set_index("activity_id")["is_followed"]
     assert found.to_dict() == {"crm:a": True, "crm:b": False, "crm:c": True}
 
 
@@ -462,7 +462,7 @@ def test_paths_tell_the_first_the_last_and_any_touch(crm: Home) -> None:
         + "last,meeting,2026-03-15 10:00,held,,d1,,,,,,\n"
         + "after,call,2026-04-15 10:00,,,d1,,,,,,\n",
     )
-    paths = mart(build(crm, DAY), "journey_paths").astype(object)
+    paths = mart(build_only(crm, DAY), "journey_paths").astype(object)
     paths = paths.where(paths.notna(), None)
     told = paths[paths["n_deals"] > 0].sort_values(["touch_definition_id", "outcome", "touch_type"])
     asked = ["touch_definition_id", "touch_type", "touch_detail", "path", "outcome", "n_deals"]

@@ -13,7 +13,7 @@ import duckdb
 import openpyxl
 import pytest
 import yaml
-from conftest import MAPPINGS, build, hashes, mart, ran, set_company
+from conftest import MAPPINGS, build, build_only, hashes, mart, ran, set_company
 
 from ingestion.home import Home
 from ingestion.landing.accounting import unaccounted
@@ -98,7 +98,7 @@ def test_an_older_export_that_comes_late_does_not_undo_a_newer_one(crm: Home) ->
     deliver(crm, **{"part-2026-03-31.csv": DROPS["part-2026-03-31.csv"]})
     Landing(crm).run()
     deliver(crm, **{"part-2026-01-31.csv": DROPS["part-2026-01-31.csv"]})
-    deals = mart(build(crm, DAY), "dim_deals").set_index("deal_id")
+    deals = mart(build_only(crm, DAY), "dim_deals").set_index("deal_id")
     assert deals.loc["crm:D1", "stage_id"] == "crm:C"
     assert deals.loc["crm:D1", "seller_id"] == "crm:s2"
 
@@ -106,7 +106,7 @@ def test_an_older_export_that_comes_late_does_not_undo_a_newer_one(crm: Home) ->
 def test_records_that_several_files_repeat_count_once(crm: Home) -> None:
     deliver(crm, **DROPS)
     deliver(crm, **{"part-again-2026-03-31.csv": DROPS["part-2026-03-31.csv"] + deal("D3", "A")})
-    deals = mart(build(crm, DAY), "dim_deals")
+    deals = mart(build_only(crm, DAY), "dim_deals")
     assert sorted(deals["deal_id"]) == ["crm:D1", "crm:D2", "crm:D3"]
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import pytest
 import yaml
-from conftest import build, mart
+from conftest import build_only, mart
 from exports import AS_OF, CLOSED, IDS, LABELS, STAGES, Told, dated, made_up, told, write
 
 from ingestion.home import Home
@@ -34,7 +34,7 @@ def built(folder: Path, number: int, has_dates: bool) -> Company:
     home.prepare()
     (home.mappings / "hubspot.yml").write_text(yaml.safe_dump({"stages": STAGES}))
     files = write(*made_up(120, 16, number), home.inbox, has_dates)
-    return build(home, AS_OF), told(files)
+    return build_only(home, AS_OF), told(files)
 
 
 @pytest.fixture(scope="module", params=[1, 2])

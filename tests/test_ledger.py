@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import against_reference, build, build_by_dbt, hashes, mart, reference
+from conftest import against_reference, build, build_by_dbt, build_only, hashes, mart, reference
 from reference import Reference
 
 from analysis import conversion
@@ -437,7 +437,7 @@ def test_an_earlier_day_knows_only_the_exports_of_that_day(
         if not path.name.startswith(("goals", "actions")):  # the other's, stated on the same day
             shutil.copy(path, home.inbox)
     assert hashes(build(home, DAY)) == hashes(marts)
-    later = mart(build(home, date(2026, 7, 31)), "dim_deals")
+    later = mart(build_only(home, date(2026, 7, 31)), "dim_deals")
     assert len(later) == 450
 
 
@@ -493,7 +493,7 @@ def test_a_past_day_reconstructed_is_what_was_known_then(
     other = Home.at(tmp_path / "later")
     write_home(company, other.root, "salesforce")
     other.prepare()
-    assert mart(build(other, EARLIER), "fct_stage_transitions").empty
+    assert mart(build_only(other, EARLIER), "fct_stage_transitions").empty
     later = build(other, EARLIER, "as_reconstructed")
     columns = [
         "journey_id",
@@ -533,7 +533,7 @@ def test_snapshots_keep_both_bounds_of_what_happened_between_them(home: Home) ->
         "d,2026-03-31,Won,2026-01-10,2026-03-20 12:00\n"
         "e,2026-02-28,B,,\n"
     )
-    moves = mart(build(home, date(2026, 4, 1)), "fct_stage_transitions")
+    moves = mart(build_only(home, date(2026, 4, 1)), "fct_stage_transitions")
     found = moves.sort_values(["deal_id", "move_number"])[
         ["deal_id", "move_kind", "fidelity", "occurred_at_earliest", "occurred_at"]
     ].map(str)
@@ -558,7 +558,7 @@ def test_a_wide_sheet_has_the_latest_entry_per_stage(home: Home) -> None:
         "d,2026-01-10,2026-02-01,2026-03-01,Lost,2026-03-01\n"
         "e,2026-01-10,,,A,\n"
     )
-    moves = mart(build(home, date(2030, 1, 1)), "fct_stage_transitions")
+    moves = mart(build_only(home, date(2030, 1, 1)), "fct_stage_transitions")
     found = moves.sort_values(["deal_id", "move_number"])[["deal_id", "move_kind", "fidelity"]]
     assert found.to_numpy().tolist() == [
         ["sheet:d", "create", "latest_per_stage"],
@@ -670,7 +670,7 @@ def test_an_export_older_than_the_log_adds_nothing_and_a_newer_one_does(home: Ho
             header + f"1,{stage},2026-01-10 11:00,{owner}\n" + more
         )
     # On the log's own day the two disagree, and that is listed.
-    (listed,) = mart(build(home, date(2026, 4, 1)), "ledger_disagreements").to_dict("records")
+    (listed,) = mart(build_only(home, date(2026, 4, 1)), "ledger_disagreements").to_dict("records")
     assert (listed["claimed_stage_id"], listed["ledger_stage_id"], listed["reason"]) == (
         "hubspot:qualifiedtobuy",
         "hubspot:presentationscheduled",
@@ -734,7 +734,7 @@ files:
         "deals-2026-05-31.csv": "Deal,From lead,Stage,Created,Company\nd,l,Won,2026-02-05,c\n",
     }.items():
         (home.inbox / name).write_text(text)
-    moves = mart(build(home, date(2026, 6, 1)), "fct_stage_transitions")
+    moves = mart(build_only(home, date(2026, 6, 1)), "fct_stage_transitions")
     assert kinds(moves) == {"crm:d": ["create -", "first_seen B", "advance C", "won Won"]}
     moves = moves.sort_values("move_number")
     assert moves["seller_id"].map(str).tolist() == ["crm:Ann", "crm:Ann", "nan", "nan"]

@@ -12,7 +12,7 @@ import duckdb
 import openpyxl
 import pytest
 import yaml
-from conftest import build, mart
+from conftest import build_only, mart
 
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
@@ -201,7 +201,7 @@ def test_pipedrive_status_and_log_make_one_ledger(home: Home) -> None:
         "7,stage_id,1,4,2026-01-20 10:00:00,1\n7,stage_id,1,4,2026-01-20 10:00:00,2\n"
         "7,status,open,won,2026-02-01 09:30:00,3\n"
     )
-    moves = mart(build(home, date(2026, 3, 31)), "fct_stage_transitions")
+    moves = mart(build_only(home, date(2026, 3, 31)), "fct_stage_transitions")
     found = moves.sort_values("move_number")[["move_kind", "to_stage_id"]].values.tolist()
     assert found == [["create", "pipedrive:Qualified"], ["skip", "pipedrive:Proposal Made"],
                      ["won", "pipedrive:Won"]]  # fmt: skip
@@ -272,7 +272,9 @@ def test_business_central_entries_are_a_ledger(home: Home, kind: str) -> None:
         content = workbook(*ENTRIES)
     file = land(home, f"Opportunity Entries 2026-02-28.{kind}", content)
     assert file.file_kind == "business_central/entries"
-    moves = mart(build(home, date(2026, 2, 28)), "fct_stage_transitions").sort_values("move_number")
+    moves = mart(build_only(home, date(2026, 2, 28)), "fct_stage_transitions").sort_values(
+        "move_number"
+    )
     found = moves[["move_kind", "to_stage_id", "seller_id"]].values.tolist()
     expected = [("create", "1", "AB"), ("advance", "2", "AB"), ("regress", "1", "CD"),
                 ("skip", "3", "CD"), ("won", "Won", "CD")]  # fmt: skip

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pandas as pd
 import pytest
-from conftest import CASES, MAPPINGS, build, delivered, mart
+from conftest import CASES, MAPPINGS, build, build_only, delivered, mart
 
 from dashboard import first_page
 from ingestion.home import Home
@@ -97,7 +97,7 @@ def test_outcomes_are_credited_as_they_stood_when_deals_closed(crm: Home) -> Non
     )
     (crm.inbox / "all-2026-04-01.csv").write_text(HEADERS + first)
     (crm.inbox / "all-2026-05-01.csv").write_text(HEADERS + later)
-    marts = build(crm, DAY)
+    marts = build_only(crm, DAY)
     sellers = mart(marts, "outcomes_by_seller").set_index("seller_id")
     counts = sellers[["n_won", "n_lost", "n_open", "n_won_without_amount", "n_won_unconverted"]]
     assert counts.T.to_dict("list") == {"crm:S1": [1, 1, 0, 0, 0], "crm:S2": [2, 0, 1, 1, 1]}
@@ -116,7 +116,7 @@ def test_outcomes_are_credited_as_they_stood_when_deals_closed(crm: Home) -> Non
 def test_where_no_lost_deal_is_known_no_share_is_told(crm: Home) -> None:
     rows = "".join(f"{n},p,W,won,2026-01-10T10:00:00Z,2026-03-01,5,SEK,S,X\n" for n in range(30))
     (crm.inbox / "all-2026-04-01.csv").write_text(HEADERS + rows)
-    marts = build(crm, DAY)
+    marts = build_only(crm, DAY)
     (told,) = mart(marts, "outcomes_by_segment").to_dict("records")
     assert told["n_won"] == 30 and told["gaps"] == "no_stages no_lost closed_only"
     assert pd.isna(told["won_of_decided_rate"]) and pd.isna(told["high_won_of_all_rate"])

@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from conftest import MAPPINGS, build, mart
+from conftest import MAPPINGS, build, build_only, mart
 
 from ingestion.home import Home
 
@@ -47,7 +47,7 @@ def test_a_rate_that_is_missing_is_named_and_counted(crm: Home) -> None:
         + "d,stage_id,A,W,2026-03-20T10:00:00Z,event_log,2\n",
         rates="rate_on,currency,rate\n2026-01-09,EUR,11\n2026-03-12,EUR,12\n",
     )
-    marts = build(crm, date(2026, 6, 15))
+    marts = build_only(crm, date(2026, 6, 15))
     assert movements(marts, "d") == [
         ("new", 1000.0, 11000.0, False),
         ("rate_missing", 0.0, -11000.0, True),
@@ -80,7 +80,7 @@ def test_a_deal_deleted_while_open_and_back_as_won_was_won(crm: Home) -> None:
         all_2026_04_30=DEAL + "e,p,A,,2026-01-10,,,1,SEK\n",
         all_2026_05_31=DEAL + "d,p,W,,2026-01-10,2026-05-20,,100,SEK\ne,p,A,,2026-01-10,,,2,SEK\n",
     )
-    marts = build(crm, date(2026, 6, 15))
+    marts = build_only(crm, date(2026, 6, 15))
     assert [m[:2] for m in movements(marts, "d")] == [
         ("new", 100.0), ("deleted", -100.0), ("restored", 100.0), ("won", -100.0),
     ]  # fmt: skip
@@ -100,10 +100,10 @@ def test_a_company_that_changes_hands_does_not_rewrite_history(crm: Home) -> Non
         all_2026_03_31=DEAL + "d,p,B,,2026-01-10,,a2,100,SEK\n",
     )
     for day in (date(2026, 2, 15), date(2026, 6, 15)):
-        moves = mart(build(crm, day), "fct_stage_transitions").sort_values("move_number")
+        moves = mart(build_only(crm, day), "fct_stage_transitions").sort_values("move_number")
         first = moves.iloc[0]
         assert (first["account_id"], first["segment"]) == ("crm:a1", "Small")
-    moved = {m[0] for m in movements(build(crm, date(2026, 6, 15)), "d")}
+    moved = {m[0] for m in movements(build_only(crm, date(2026, 6, 15)), "d")}
     assert moved == {"new", "reclassified_out", "reclassified_in"}
 
 
@@ -125,7 +125,7 @@ def test_shares_of_the_whole_add_up_to_it(
         credits_2026_05_31="deal_id,seller_id,share\n" + rows,
         sellers="seller_id,name,team\n1,Ann,t\n2,Bo,t\n3,Cy,t\n",
     )
-    credit = mart(build(crm, date(2026, 6, 15)), "deal_credits").sort_values("seller_id")
+    credit = mart(build_only(crm, date(2026, 6, 15)), "deal_credits").sort_values("seller_id")
     assert credit["amount_base"].astype(float).tolist() == expected
 
 
@@ -146,7 +146,7 @@ def test_reconstructing_neither_deletes_nor_tells_what_came_later(crm: Home) -> 
         + "again,stage_id,W,B,2026-03-05T10:00:00Z,event_log,3\n"
         + "again,stage_id,B,W,2026-03-20T10:00:00Z,event_log,4\n",
     )
-    marts = build(crm, date(2026, 2, 28), "as_reconstructed")
+    marts = build_only(crm, date(2026, 2, 28), "as_reconstructed")
     deals = mart(marts, "dim_deals").set_index("deal_id")
     known = {
         key.removeprefix("crm:"): (row["status"], str(row["closed_at"])[:10], row["amount"])

@@ -12,7 +12,7 @@ import duckdb
 import openpyxl
 import pytest
 import yaml
-from conftest import CASES, build, delivered, mart, shared
+from conftest import CASES, build, build_only, delivered, mart, shared
 
 from ingestion.errors import UserError
 from ingestion.home import Home
@@ -173,7 +173,7 @@ def test_rows_that_repeat_a_deal_are_its_history(
     file = write(home, "x 2026-02-28.csv", content)
     save_mapping(home, propose_for(home, file), "own", "x")
     file.rename(home.inbox / file.name)
-    moves = mart(build(home, date(2026, 3, 1)), "fct_stage_transitions")
+    moves = mart(build_only(home, date(2026, 3, 1)), "fct_stage_transitions")
     assert moves.sort_values("move_number")["move_kind"].tolist() == kinds
 
 
@@ -279,7 +279,7 @@ def walked(home: Home, number: str, **answers: str) -> str:
 
 def test_a_log_of_moves_is_its_deals_history(home: Home) -> None:
     assert "deal_changes" in walked(home, "04")
-    moves = mart(build(home, date(2026, 11, 20)), "fct_stage_transitions")
+    moves = mart(build_only(home, date(2026, 11, 20)), "fct_stage_transitions")
     told = moves[moves["deal_id"] == "own:17"].sort_values("move_number")
     stages = ["own:Qualify", "own:Propose", "own:Won"]
     assert told["to_stage_id"].dropna().tolist() == stages

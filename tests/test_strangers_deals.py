@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 import pytest
-from conftest import CASES, build, mart
+from conftest import CASES, build, build_only, mart
 
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
@@ -23,7 +23,7 @@ def built(home: Home, case: str, as_of: date) -> Path:
     """Marts of a case, whose folder lies over the home."""
     (folder,) = CASES.glob(f"{case}-*")
     shutil.copytree(folder, home.root, dirs_exist_ok=True)
-    return build(home, as_of)
+    return build_only(home, as_of)
 
 
 def status(marts: Path, columns: list[str]) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def test_a_task_done_before_it_was_due_is_contact_and_no_next_step(home: Home) -
     (tasks,) = home.inbox.glob("Tasks*")
     text = tasks.read_text()
     tasks.write_text(text.replace("Made,Call,2026-06-10", "Made,Call,2026-12-10"))
-    found = status(build(home, date(2026, 11, 24)), ["last_activity_at", "next_step_on"])
+    found = status(build_only(home, date(2026, 11, 24)), ["last_activity_at", "next_step_on"])
     made = found.loc["0067E00000H0002QAB"]
     assert made["last_activity_at"] == pd.Timestamp("2026-06-10 15:00")
     assert pd.isna(made["next_step_on"])
@@ -153,7 +153,7 @@ def test_a_log_that_begins_with_a_stage_begins_with_the_creation(home: Home) -> 
     """Hours after a bare date of creation: the deal was never in the stage before."""
     (home.mappings / "log.yml").write_text(LOG)
     shutil.copy(CASES / "01-history-begins-later.csv", home.inbox)
-    marts = build(home, date(2026, 3, 1))
+    marts = build_only(home, date(2026, 3, 1))
     assert [move[:2] for move in moves_of(marts, "A1")] == [("create", "Quote"), ("won", "Won")]
     assert [m[:2] for m in moves_of(marts, "A2")] == [("create", "Lead"), ("advance", "Quote")]
     assert entered(marts)["n_entered"].to_dict() == {
@@ -179,7 +179,7 @@ def lists(home: Home, mapping: str = LIST) -> None:
 
 def test_what_a_list_first_shows_was_entered_between_creation_and_that_sight(home: Home) -> None:
     lists(home)
-    marts = build(home, date(2026, 6, 30))
+    marts = build_only(home, date(2026, 6, 30))
     seen = moves_of(marts, "seen")
     assert [m[:3] for m in seen] == [
         ("create", None, "created_closed"),
@@ -200,7 +200,7 @@ def test_what_a_list_first_shows_was_entered_between_creation_and_that_sight(hom
 
 def test_conversion_since_the_creation_is_told_by_seller(home: Home) -> None:
     lists(home)
-    marts = build(home, date(2026, 6, 30))
+    marts = build_only(home, date(2026, 6, 30))
     frame = mart(marts, "conversion_by_seller")
     rows = (frame["definition_id"] == "won") & (frame["horizon_days"] == 90)
     frame = frame[rows & frame["stage_id"].isna()].groupby("seller_id")[["n_mature", "n_reached"]]
@@ -215,7 +215,7 @@ def test_a_declared_start_is_counted_with_a_fidelity_of_its_own(home: Home) -> N
     lists(
         home, LIST.replace("position: 1, kind: open}", "position: 1, kind: open, is_start: true}")
     )
-    marts = build(home, date(2026, 6, 30))
+    marts = build_only(home, date(2026, 6, 30))
     assert [m[:3] for m in moves_of(marts, "seen")] == [
         ("create", "Lead", "declared"),
         ("advance", "Quote", "snapshot_diff"),
@@ -229,7 +229,7 @@ def test_an_open_deal_of_no_known_stage_is_open_and_in_the_pipeline(home: Home) 
     (home.inbox / "list-2026-06-10.csv").write_text(
         "Deal ID,Stage,Created,Closed,Seller\nnew,,2026-06-05,,Ann\n"
     )
-    marts = build(home, date(2026, 6, 30))
+    marts = build_only(home, date(2026, 6, 30))
     deals = mart(marts, "dim_deals").set_index("deal_id")
     assert deals["status"]["list:new"] == "open" and pd.isna(deals["stage_id"]["list:new"])
     found = status(marts, ["stage_id", "days_in_stage"])
@@ -336,7 +336,7 @@ def test_a_lead_converted_into_an_older_deal_is_not_its_origin(home: Home) -> No
     (home.inbox / "deals.csv").write_text(
         "Deal,Stage,Created,Closed\nold,Won,2026-02-01,2026-06-01\nnew,Quote,2026-01-10,\n"
     )
-    marts = build(home, date(2026, 10, 5))
+    marts = build_only(home, date(2026, 10, 5))
     moves = mart(marts, "fct_stage_transitions").sort_values(["journey_id", "move_number"])
     kinds = moves.groupby("journey_id")["move_kind"].agg(list).to_dict()
     assert kinds == {
@@ -358,7 +358,7 @@ def files(home: Home, case: str, pattern: str, as_of: date) -> Path:
         shutil.copytree(folder / "mappings", home.mappings, dirs_exist_ok=True)
     for path in folder.glob(f"inbox/{pattern}"):
         shutil.copy(path, home.inbox)
-    return build(home, as_of)
+    return build_only(home, as_of)
 
 
 def test_of_two_exports_of_a_day_the_later_made_holds_and_the_conflict_is_listed(
@@ -416,7 +416,7 @@ def test_closed_before_created_is_no_conversion_in_no_time(home: Home) -> None:
     (home.inbox / "list-2026-05-31.csv").write_text(
         "Deal ID,Stage,Created,Closed,Seller\na,Won,2026-03-07,2026-02-10,Bo\n"
     )
-    marts = build(home, date(2026, 6, 30))
+    marts = build_only(home, date(2026, 6, 30))
     ((kind, stage, *_),) = moves_of(marts, "a")
     assert (kind, stage) == ("create", "Won")
     assert mart(marts, "fct_stage_entries").empty
@@ -456,7 +456,7 @@ def test_bytes_seen_again_are_that_state_again(home: Home) -> None:
     kinds = [(kind, str(at)[:10]) for kind, _, _, at in moves_of(marts, "1")]
     assert kinds[-2:] == [("lost", "2026-10-02"), ("reopen_after_lost", "2026-10-03")]
     # As of the 2nd nobody knew.
-    then = build(home, date(2026, 10, 2))
+    then = build_only(home, date(2026, 10, 2))
     assert mart(then, "dim_deals")["status"].value_counts()["lost"] == 5
 
 
@@ -481,7 +481,7 @@ def test_lines_of_one_export_that_contradict_are_counted_and_listed(home: Home) 
         "a,Lead,2026-01-07,,Bo\na,Lead,2026-01-07,,Bo\n"
         "b,Quote,2026-01-07,,Bo\nb,Lead,2026-01-07,,Ann\n"
     )
-    marts = build(home, date(2026, 6, 30))
+    marts = build_only(home, date(2026, 6, 30))
     deals = mart(marts, "dim_deals").set_index("deal_id")
     # The line further down, not the alphabet.
     assert deals.loc["list:b", ["stage_id", "seller_id"]].tolist() == ["list:Lead", "list:Ann"]
@@ -598,7 +598,7 @@ def test_of_rows_that_repeat_an_id_the_last_holds_and_what_contradicts_is_listed
 ) -> None:
     (home.mappings / "own.yml").write_text(OUTCOMES)
     shutil.copy(CASES / "03-repeated-ids.csv", home.inbox)
-    marts = build(home, date(2026, 6, 30))
+    marts = build_only(home, date(2026, 6, 30))
     deals = mart(marts, "dim_deals").set_index("deal_id")
     assert deals["status"].to_dict() == {"own:900": "lost", "own:901": "won", "own:902": "open"}
     assert deals.loc["own:900", ["amount", "segment"]].tolist() == [250, "South"]
@@ -620,7 +620,7 @@ def test_of_two_exports_of_a_day_the_later_made_holds_for_activities_and_sellers
     (home.inbox / "activities-2026-11-20 1800.csv").write_text(
         f"{head}\n1,Meeting,2026-12-05,To do\n2,Call,2026-11-20,Done\n"
     )
-    found = status(build(home, date(2026, 11, 20)), ["next_step_on", "last_activity_at"])
+    found = status(build_only(home, date(2026, 11, 20)), ["next_step_on", "last_activity_at"])
     assert str(found["next_step_on"]["31"])[:10] == "2026-12-05"
     assert pd.isna(found["next_step_on"]["32"]) and found["last_activity_at"].notna()["32"]
 
@@ -655,7 +655,7 @@ def test_a_name_that_two_share_is_credited_as_nobody(home: Home) -> None:
     (home.inbox / "shares-2026-05-31 1800.csv").write_text(
         "Deal ID,Seller,Share\na,Bo Ek,0.5\na,7,0.5\n"
     )
-    marts = build(home, date(2026, 6, 30))
+    marts = build_only(home, date(2026, 6, 30))
     credits = mart(marts, "deal_credits")
     shares = dict(zip(credits["seller_id"].fillna("nobody"), credits["share"], strict=True))
     assert {seller: float(share) for seller, share in shares.items()} == {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
-from conftest import MAPPINGS, build, mart
+from conftest import MAPPINGS, build, build_only, mart
 
 from ingestion.home import Home
 from ingestion.landing.deciding import Landing
@@ -57,7 +57,7 @@ def test_what_is_written_down_lands_once_however_often_it_comes(crm: Home, tmp_p
     assert (file.file_kind, file.accepted, file.quarantined) == ("tally/tally", 3, 0)
     lines.append({"When": datetime(2026, 6, 20, 14, 5), "What": "mail", "Company": "New"})
     filled(tmp_path / "tally.xlsx", crm.inbox / "tally-second.xlsx", lines)
-    facts = mart(build(crm, DAY), "fct_activities").sort_values("activity_id")
+    facts = mart(build_only(crm, DAY), "fct_activities").sort_values("activity_id")
     asked = ["type", "local_hour", "seller_id", "contact_id", "account_id", "matched_by",
              "message_variant", "segment"]  # fmt: skip
     told = facts[asked].astype(object).where(facts[asked].notna(), None).to_numpy().tolist()
