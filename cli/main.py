@@ -22,8 +22,8 @@ from cli.taking_in import ingest, map_file, tally
 def main(context: click.Context, home: str) -> None:
     """Sales navigation from CRM exports: cause, effect and split times."""
     context.obj = home
-    # What is imported stays: to look through it for garbage takes a run 0.8 s of processor time.
-    gc.set_threshold(100_000, 20, 100)
+    # What is imported stays: it need not be looked through for garbage again and again.
+    gc.freeze()
 
 
 for command in (run, open_page, check_in, reconstruct, backtest, ingest, map_file, tally,
