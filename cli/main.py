@@ -3,8 +3,6 @@
 Belongs here: the home option, the list of commands. Does not belong here: commands.
 """
 
-import gc
-
 import click
 
 from cli.experimenting import experiment
@@ -22,8 +20,6 @@ from cli.taking_in import ingest, map_file, tally
 def main(context: click.Context, home: str) -> None:
     """Sales navigation from CRM exports: cause, effect and split times."""
     context.obj = home
-    # What is imported stays: it need not be looked through for garbage again and again.
-    gc.freeze()
 
 
 for command in (run, open_page, check_in, reconstruct, backtest, ingest, map_file, tally,
