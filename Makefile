@@ -36,7 +36,8 @@ demo/inbox: | .venv/ready
 run: .venv/ready demo/inbox
 	$(BIN)/mellantid --home demo run
 
-# Three on two cores: one often waits for a process or a browser, and numpy's threads only wait.
+# Three workers on two cores: one often waits for a process or a browser.
+# numpy's own threads would be in their way.
 test: export OPENBLAS_NUM_THREADS := 1
 test: .venv/ready
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder

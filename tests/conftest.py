@@ -39,8 +39,8 @@ MAPPINGS = Path(__file__).parent / "mappings"
 CASES = Path(__file__).parent / "cases"
 
 
-# Files with few and long tests: begun last, one worker would wait for the other for minutes. Of the
-# first two one only lands, while for the other dbt compiles the project.
+# Files with few and long tests: begun last, workers would wait for one of them for minutes. Of the
+# first ones one only lands, while for the others dbt compiles the project.
 LONG = (
     "test_strangers_deals", "test_strangers_files", "test_run", "test_ledger", "test_real_data",
     "test_deliveries", "test_exports",
@@ -54,7 +54,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def little_garbage_collection() -> None:
-    """What is imported stays for all of a worker's life: no looking through it again and again."""
+    """What a worker has imported stays: Python need not look through it for garbage so often."""
     gc.set_threshold(100_000, 20, 100)
 
 
@@ -98,7 +98,7 @@ def build(home: Home, as_of: date, knowledge_basis: KnowledgeBasis = "as_known")
 
 
 def build_only(home: Home, as_of: date, knowledge_basis: KnowledgeBasis = "as_known") -> Path:
-    """The same without handing over, a tenth of it: `mart` reads what it built all the same."""
+    """As `build`, without writing Parquet, a tenth of the time: `mart` reads the database."""
     day = begun(home, as_of, knowledge_basis)
     built = dbt_build.build(day.warehouse, day.say)
     assert built.faults() == []
